@@ -1,0 +1,59 @@
+# kapsim: `make demo` to see it work, `make test` to check it. Each sets up what it needs, from nothing, in .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format lock browser clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.demo-ready  ## simulate six KAP sessions and leave demo/report.html
+	$(BIN)/kapsim demo
+
+test: lint  ## everything: style, types, tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test-ready  ## style and types only
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.test-ready  ## put imports and layout right
+	$(BIN)/ruff check --select I --fix
+	$(BIN)/ruff format
+
+lock: $(VENV)/.installer-ready  ## remake requirements/*.lock from pyproject.toml (UPGRADE=1: newest versions)
+	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+browser:  ## find or install Chromium, for the tests that look at a page
+	@scripts/browser.sh
+
+clean:  ## remove the environment, caches and what the demo left
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment, in steps: each leaves a stamp, so that a second run has nothing to do.
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "kapsim needs Python 3.11 or newer, and there is no '$(PYTHON)' here; name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "kapsim needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1); name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make environments: install its venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installer-ready: requirements/installer.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# kapsim itself is installed editable, by the hatchling that the lock pins.
+$(VENV)/.demo-ready $(VENV)/.test-ready: $(VENV)/.%-ready: requirements/%.lock pyproject.toml $(VENV)/.installer-ready
+	$(UV_INSTALL) --require-hashes -r $<
+	$(UV_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
