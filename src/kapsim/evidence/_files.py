@@ -1,0 +1,91 @@
+"""Where the evidence lies and how its YAML is read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kapsim.errors import InputError
+
+DATA = Path(__file__).resolve().parent / "data"
+"""Folder of the evidence files, part of the installed package."""
+
+MODEL = DATA / "model.yaml"
+"""The model's own parameters."""
+
+_LARGEST_BYTES = 8_000_000
+
+
+class _Loader(yaml.CSafeLoader):
+    """Safe loader that reads 1e-6 as a number, as YAML 1.2 does; YAML 1.1 would ask for 1.0e-6."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+class _UniqueKeys(_Loader):
+    """Loader that refuses a key written twice, where YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def evidence_files() -> list[Path]:
+    """Return the shipped parameters-*.yaml and observed-*.yaml files, sorted by name."""
+    return sorted([*DATA.glob("parameters-*.yaml"), *DATA.glob("observed-*.yaml")])
+
+
+def read_records(path: Path, *, unique_keys: bool = False) -> list[Any]:
+    """Read a YAML file that holds a list of records.
+
+    Parameters
+    ----------
+    path : Path
+        File to read.
+    unique_keys : bool
+        Whether a key written twice in one mapping is an error (slower; the checks ask for it).
+
+    Returns
+    -------
+    list
+        The records as plain data, not yet checked.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is not YAML, or is not a list.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise InputError(f"{path.name}: larger than {_LARGEST_BYTES // 10**6} MB; split it by subject")
+        text = path.read_bytes().decode("utf-8")
+        items = yaml.load(text, _UniqueKeys if unique_keys else _Loader)
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise InputError(f"{path.name}: cannot be read: {_one_line(str(error))}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path.name}:{mark.line + 1}" if mark is not None else path.name
+        raise InputError(f"{where}: not YAML: {_one_line(getattr(error, 'problem', None) or str(error))}") from error
+    if not isinstance(items, list):
+        raise InputError(f"{path.name}: is not a list of records; begin each record with '- id: '")
+    return items
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
