@@ -1,0 +1,88 @@
+"""What a protocol comes down to: dated events in hours, ready for the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from kapsim.errors import InputError
+
+__all__ = ["CoMedicationEvent", "DoseEvent", "Place", "PracticeLevel", "SessionEvent", "StressorEvent"]
+
+Place = Literal["preparation", "in_session", "integration", "standalone"]
+
+
+@dataclass(frozen=True)
+class DoseEvent:
+    """One dose.
+
+    Attributes
+    ----------
+    drug, route : str
+        As in the file.
+    amount : float
+        In `unit`; ketamine base; 0 for a control without drug.
+    unit : str
+        ``"mg"`` or ``"mg/kg"``.
+    start_h, duration_h : float
+        In hours; a duration of 0 is a bolus or any route but iv.
+    """
+
+    drug: str
+    route: str
+    amount: float
+    unit: str
+    start_h: float
+    duration_h: float
+
+    @property
+    def end_h(self) -> float:
+        """End of the infusion, h."""
+        return self.start_h + self.duration_h
+
+    def milligrams(self, weight_kg: float) -> float:
+        """Return the dose in mg for a person of `weight_kg`."""
+        if not weight_kg > 0:
+            raise InputError(f"a weight of {weight_kg:g} kg is not possible; give a weight above 0")
+        return self.amount * weight_kg if self.unit == "mg/kg" else self.amount
+
+
+@dataclass(frozen=True)
+class SessionEvent:
+    """One therapy session; times in hours, `place` relative to a dose or standalone."""
+
+    kind: str
+    start_h: float
+    duration_h: float
+    place: Place
+
+    @property
+    def end_h(self) -> float:
+        """End of the session, h."""
+        return self.start_h + self.duration_h
+
+
+@dataclass(frozen=True)
+class CoMedicationEvent:
+    """Another medicine present from `start_h` to `end_h`, in hours."""
+
+    drug: str
+    start_h: float
+    end_h: float
+
+
+@dataclass(frozen=True)
+class StressorEvent:
+    """A stressful time: hours, and intensity from 0 to 1."""
+
+    start_h: float
+    duration_h: float
+    intensity: float
+
+
+class PracticeLevel(NamedTuple):
+    """Corrective experience between sessions: share of a session's intensity (0 to 1), from and to in hours."""
+
+    level: float
+    start_h: float
+    end_h: float
