@@ -1,0 +1,118 @@
+"""Mind: network, window and experience → belief and rumination (clauses S5, S8).
+
+A labile negative belief, a consolidated schema, rumination and a non-specific state (expectancy and care). Corrective
+experience in therapy and adverse experience both learn with one gain, which the plasticity window opens and the
+precision of the default mode network closes; consolidation is gated by the window too. Depression sits in the prior
+(schema and precision), not in learning rates. The window can harm: a stressor inside it makes things worse. What the
+person feels is the belief shifted by the window; the shift is a state and is not consolidated. Belief, window and
+precision are constructs. Contested: the path from the default mode network, which may be zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kapsim.mechanisms.base import Mechanism, Setting, parameter
+from kapsim.mechanisms.operators import Value, exp, expit, hill, positive_part
+from kapsim.mechanisms.switches import Switches
+
+
+class MindState(NamedTuple):
+    """Negative belief, schema, rumination and expectancy, each between 0 and 1."""
+
+    belief: Value
+    schema: Value
+    rumination: Value
+    expectancy: Value
+
+
+@dataclass(frozen=True)
+class Mind(Mechanism):
+    """Learning, consolidation, rumination and expectancy."""
+
+    tau_belief: Value = parameter("mind.tau_belief", "h")
+    tau_schema: Value = parameter("mind.tau_schema", "h")
+    tau_healthy: Value = parameter("mind.tau_healthy", "h")
+    schema_healthy: Value = parameter("mind.schema_healthy", "1")
+    learning: Value = parameter("mind.learning_rate", "1/h")
+    adverse: Value = parameter("mind.adverse_rate", "1/h")
+    precision: Value = parameter("mind.precision", "1")
+    precision_rumination: Value = parameter("mind.precision_rumination", "1")
+    relaxation: Value = parameter("mind.relaxation", "1")
+    relaxation_scale: Value = parameter("mind.relaxation_scale", "1")
+    window_learning: Value = parameter("mind.window_learning", "1")
+    window_consolidation: Value = parameter("mind.window_consolidation", "1")
+    felt_shift: Value = parameter("mind.felt_shift", "1")
+    dmn_rumination: Value = parameter("mind.dmn_rumination", "1")
+    rumination_half: Value = parameter("mind.rumination_half", "1")
+    rumination_width: Value = parameter("mind.rumination_width", "1")
+    tau_rumination: Value = parameter("mind.tau_rumination", "h")
+    expectancy_rate: Value = parameter("mind.expectancy_rate", "1/h")
+    tau_expectancy: Value = parameter("mind.tau_expectancy", "h")
+    credence_blinded: Value = parameter("mind.credence_blinded", "1")
+    credence_open: Value = parameter("mind.credence_open", "1")
+
+    def rumination_target(self, felt: Value, dmn: Value, switches: Switches) -> Value:
+        """Rumination in balance with the felt belief and default-mode activity."""
+        push = felt + switches.dmn * self.dmn_rumination * (dmn - 1.0)
+        return expit((push - self.rumination_half) / self.rumination_width)
+
+    def rest(self, belief: Value, dmn: Value, switches: Switches) -> MindState:
+        """Rest of a person who holds `belief` (at least the healthy schema), with default-mode activity `dmn`."""
+        fast, slow = 1.0 / self.tau_schema, 1.0 / self.tau_healthy
+        schema = (belief * fast + self.schema_healthy * slow) / (fast + slow)
+        return MindState(belief, schema, self.rumination_target(belief, dmn, switches), 0.0 * belief)
+
+    def felt(self, state: MindState, window: Value) -> Value:
+        """Belief as felt now: lightened while the window is open, not consolidated."""
+        return state.belief * exp(-self.felt_shift * window)
+
+    def gain(self, state: MindState, window: Value, dmn_fall: Value, switches: Switches) -> Value:
+        """Gain on experience, opened by the window and closed by the precision of the default mode network."""
+        loosened = hill(positive_part(dmn_fall, self.relaxation_scale) / self.relaxation_scale)
+        precision = (
+            self.precision
+            * (1.0 + switches.dmn * self.precision_rumination * state.rumination)
+            * (1.0 - switches.dmn * switches.window * self.relaxation * loosened)
+        )
+        return (1.0 + switches.window * self.window_learning * window) / (1.0 + precision)
+
+    def rates(
+        self,
+        state: MindState,
+        rest: MindState,
+        *,
+        window: Value,
+        dmn: Value,
+        dmn_rest: Value,
+        felt_drug: Value,
+        alliance: Value,
+        expectation: Value,
+        setting: Setting,
+        switches: Switches,
+    ) -> MindState:
+        """Rates of change per hour, all zero at `rest` without therapy, contact or stressor.
+
+        `alliance` scales corrective experience, `expectation` the person's readiness to expect help, both per person.
+        """
+        gain = self.gain(state, window, dmn_rest - dmn, switches)
+        corrective = self.learning * alliance * (setting.therapy + setting.practice)
+        # negative thinking that keeps the person's own belief at rest
+        negative = (rest.belief - rest.schema) / (self.tau_belief * rest.rumination * (1.0 - rest.belief))
+        shift = state.belief - state.schema
+        # the window hastens the consolidation of what experience has changed, not of the standing balance
+        changed = state.belief - state.schema * rest.belief / rest.schema
+        consolidated = (shift + switches.window * self.window_consolidation * window * changed) / self.tau_schema
+        suspected = self.credence_blinded + (1.0 - self.credence_blinded) * felt_drug * (1.0 - setting.masked)
+        credence = setting.blinded * suspected + (1.0 - setting.blinded) * self.credence_open
+        target = self.rumination_target(self.felt(state, window), dmn, switches)
+        return MindState(
+            belief=-shift / self.tau_belief
+            - gain * corrective * state.belief
+            + (negative * state.rumination + gain * self.adverse * setting.stressor) * (1.0 - state.belief),
+            schema=consolidated - (state.schema - self.schema_healthy) / self.tau_healthy,
+            rumination=(target - state.rumination) / self.tau_rumination,
+            expectancy=self.expectancy_rate * setting.contact * credence * expectation * (1.0 - state.expectancy)
+            - state.expectancy / self.tau_expectancy,
+        )

@@ -1,0 +1,46 @@
+"""The contested links as switches: a variant is a named setting of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Switches(NamedTuple):
+    """Which contested links are on (1) or off (0).
+
+    `indirect` and `direct` are the arms of translation; `hnk`: hydroxynorketamine adds to AMPA drive; `opioid_gate`:
+    naltrexone closes potentiation and its effect on mood; `mtor_elimination`: mTOR inhibition slows the loss of spines
+    instead of translation; `fast_tnf`, `slow_down`, `il6_up`: ketamine on cytokines; `dmn`: the path from the default
+    mode network to rumination and learning; `window`: the plasticity window gates therapy; `links`: everything from
+    brain to mood, so that 0 leaves expectancy alone.
+    """
+
+    indirect: float = 1.0
+    direct: float = 1.0
+    hnk: float = 0.0
+    opioid_gate: float = 0.0
+    mtor_elimination: float = 0.0
+    fast_tnf: float = 0.0
+    slow_down: float = 0.0
+    il6_up: float = 0.0
+    dmn: float = 1.0
+    window: float = 1.0
+    links: float = 1.0
+
+
+#: Named variants: what is switched, against the standard model.
+VARIANTS: dict[str, Switches] = {
+    "standard": Switches(),
+    "indirect": Switches(direct=0.0),
+    "direct": Switches(indirect=0.0),
+    "hnk": Switches(hnk=1.0),
+    "opioid_gate": Switches(opioid_gate=1.0),
+    "mtor_elimination": Switches(mtor_elimination=1.0),
+    "cytokines_off": Switches(),
+    "fast_tnf": Switches(fast_tnf=1.0),
+    "slow_down": Switches(slow_down=1.0),
+    "il6_up": Switches(il6_up=1.0),
+    "dmn_silent": Switches(dmn=0.0),
+    "additive_therapy": Switches(window=0.0),
+    "expectancy_only": Switches(links=0.0),
+}

@@ -1,0 +1,289 @@
+"""The links joined: one state, one rate function, one set of read-outs.
+
+Nothing here knows how drug concentrations came about, how the equations are solved, or which array library runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from kapsim.errors import InputError
+from kapsim.mechanisms.acute import Acute, AcuteState
+from kapsim.mechanisms.base import REST, Drugs, Mechanism, Setting
+from kapsim.mechanisms.glutamate import Glutamate, GlutamateState
+from kapsim.mechanisms.inflammation import Inflammation, InflammationState
+from kapsim.mechanisms.mind import Mind, MindState
+from kapsim.mechanisms.mood import Carriers, Mood, MoodState
+from kapsim.mechanisms.network import Activity, Network, NetworkState
+from kapsim.mechanisms.operators import Value
+from kapsim.mechanisms.plasticity import Plasticity, PlasticityState
+from kapsim.mechanisms.receptor import Block, Receptor
+from kapsim.mechanisms.switches import VARIANTS, Switches
+
+
+class Traits(NamedTuple):
+    """What makes a person, besides parameters; arrays of shape (patient,)."""
+
+    madrs: Value  # baseline, points
+    hama: Value  # baseline, points
+    spines: Value  # spine density at rest, healthy = 1
+    bdnf: Value  # central BDNF at rest, healthy = 1
+    subgenual: Value  # excitatory efficacy of the subgenual node, healthy = 1
+    belief: Value  # negative belief at rest, 0 to 1
+    crp: Value  # mg/L
+    microglia: Value  # microglial activation beyond what IL-6 explains
+    alliance: Value  # factor on corrective experience
+    expectation: Value  # readiness to expect help, 0 to 1
+
+
+class State(NamedTuple):
+    """State of the slow chain, link by link in the order of the story."""
+
+    network: NetworkState
+    glutamate: GlutamateState
+    plasticity: PlasticityState
+    inflammation: InflammationState
+    mind: MindState
+    mood: MoodState
+    acute: AcuteState
+
+
+class Flow(NamedTuple):
+    """Everything the rates are computed from at one moment."""
+
+    block: Block
+    activity: Activity
+    activity_rest: Activity
+    strength: Value
+    ampa_drive: Value
+    felt_drug: Value
+    madrs: Value
+    hama: Value
+
+
+#: The state's parts by link, in their order.
+STATES: dict[str, Any] = {
+    "network": NetworkState,
+    "glutamate": GlutamateState,
+    "plasticity": PlasticityState,
+    "inflammation": InflammationState,
+    "mind": MindState,
+    "mood": MoodState,
+    "acute": AcuteState,
+}
+
+NO_DRUG = Drugs(*([0.0] * len(Drugs._fields)))
+
+
+@dataclass(frozen=True)
+class Model:
+    """The chain from unbound drug to mood.
+
+    Each field is a link with its parameters: numbers, arrays over patients or symbols. `switches` sets the contested
+    links. Build one with `Model.build`.
+    """
+
+    receptor: Receptor
+    network: Network
+    glutamate: Glutamate
+    plasticity: Plasticity
+    inflammation: Inflammation
+    mind: Mind
+    mood: Mood
+    acute: Acute
+    switches: Switches
+
+    @staticmethod
+    def links() -> dict[str, type[Mechanism]]:
+        """Return the links by name, in the order in which the rates are evaluated."""
+        return {
+            "receptor": Receptor,
+            "network": Network,
+            "glutamate": Glutamate,
+            "plasticity": Plasticity,
+            "inflammation": Inflammation,
+            "mind": Mind,
+            "mood": Mood,
+            "acute": Acute,
+        }
+
+    @classmethod
+    def parameter_ids(cls) -> tuple[str, ...]:
+        """Return the registry ids of all parameters of the chain, each once."""
+        ids = [item.metadata["id"] for link in cls.links().values() for item in link.declared()]
+        return tuple(dict.fromkeys(ids))
+
+    @classmethod
+    def build(cls, values: Mapping[str, Value], switches: Switches) -> Model:
+        """Make the chain from `values` (registry id → number, array or symbol) and `switches`."""
+        links: dict[str, Any] = {name: link.build(values) for name, link in cls.links().items()}
+        return cls(switches=switches, **links)
+
+    def rest(self, traits: Traits) -> State:
+        """Return the person's own steady state: without drug, therapy or expectancy nothing moves from here."""
+        inflammation = self.inflammation.rest(traits.crp, traits.microglia)
+        plasticity = self.plasticity.rest(traits.spines, traits.bdnf)
+        strength = self.plasticity.strength(plasticity)
+        network = self.network.rest(strength)
+        still = self.receptor.block(NO_DRUG, REST)
+        dmn = self.network.activity(network, still, strength, traits.subgenual, REST).dmn
+        return State(
+            network=network,
+            glutamate=self.glutamate.rest(inflammation.microglia),
+            plasticity=plasticity,
+            inflammation=inflammation,
+            mind=self.mind.rest(traits.belief, dmn, self.switches),
+            mood=self.mood.rest(traits.madrs),
+            acute=self.acute.rest(traits.madrs),
+        )
+
+    def carriers(self, state: State) -> Carriers:
+        """Return what moves mood."""
+        return Carriers(
+            anhedonia=1.0 - self.plasticity.strength(state.plasticity),
+            belief=self.mind.felt(state.mind, self.plasticity.opening(state.plasticity)),
+            rumination=state.mind.rumination,
+            sickness=self.inflammation.sickness(state.inflammation),
+            neurogenesis=state.plasticity.neurogenesis,
+            expectancy=state.mind.expectancy,
+        )
+
+    def flow(self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting) -> Flow:
+        """Evaluate the algebraic links at one moment."""
+        block = self.receptor.block(drugs, setting)
+        still = self.receptor.block(NO_DRUG, REST)
+        strength = self.plasticity.strength(state.plasticity)
+        at_rest = self.plasticity.strength(rest.plasticity)
+        madrs, hama = self.mood.scores(
+            self.carriers(state),
+            self.carriers(rest),
+            traits.madrs,
+            traits.hama,
+            self.plasticity.gate(setting, self.switches),
+            self.switches,
+        )
+        return Flow(
+            block=block,
+            activity=self.network.activity(state.network, block, strength, traits.subgenual, setting),
+            activity_rest=self.network.activity(rest.network, still, at_rest, traits.subgenual, REST),
+            strength=strength,
+            ampa_drive=self.plasticity.ampa_drive(state.plasticity, state.glutamate.level, setting),
+            felt_drug=self.acute.felt(state.acute, drugs),
+            madrs=madrs,
+            hama=hama,
+        )
+
+    def rates(self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting) -> State:
+        """Return the rates of change of every state, per hour."""
+        flow = self.flow(state, rest, traits, drugs, setting)
+        microglia = state.inflammation.microglia
+        return State(
+            network=self.network.rates(state.network, flow.block, setting),
+            glutamate=self.glutamate.rates(state.glutamate, flow.activity.pyramidal, microglia),
+            plasticity=self.plasticity.rates(
+                state.plasticity,
+                rest.plasticity,
+                surge=state.glutamate.level - rest.glutamate.level,
+                block=flow.block.pyramidal,
+                tone=self.inflammation.tone(state.inflammation),
+                hydroxynorketamine=drugs.hydroxynorketamine,
+                microglia=microglia,
+                microglia_rest=rest.inflammation.microglia,
+                setting=setting,
+                switches=self.switches,
+            ),
+            inflammation=self.inflammation.rates(
+                state.inflammation, rest.inflammation, flow.block.pyramidal, self.switches
+            ),
+            mind=self.mind.rates(
+                state.mind,
+                rest.mind,
+                window=self.plasticity.opening(state.plasticity),
+                dmn=flow.activity.dmn,
+                dmn_rest=flow.activity_rest.dmn,
+                felt_drug=flow.felt_drug,
+                alliance=traits.alliance,
+                expectation=traits.expectation,
+                setting=setting,
+                switches=self.switches,
+            ),
+            mood=MoodState(depression=flow.madrs, anxiety=flow.hama),
+            acute=self.acute.rates(state.acute, drugs),
+        )
+
+    def readouts(self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting) -> dict[str, Value]:
+        """Return the momentary outputs by variable name."""
+        flow = self.flow(state, rest, traits, drugs, setting)
+        effects = self.acute.effects(state.acute, drugs)
+        plasticity, inflammation, mind = state.plasticity, state.inflammation, state.mind
+        return {
+            "nmda_block": flow.block.pyramidal,
+            "nmda_block_interneuron": flow.block.interneuron,
+            "interneuron_rate": flow.activity.interneuron,
+            "pyramidal_rate": flow.activity.pyramidal,
+            "glutamate": state.glutamate.level,
+            "glx_mrs": self.glutamate.glx_mrs(state.glutamate, rest.glutamate, flow.strength),
+            "dmn_activity": flow.activity.dmn,
+            "dmn_connectivity": flow.activity.dmn_connectivity,
+            "sgacc_dmn_connectivity": flow.activity.sgacc_dmn,
+            "ampa_drive": flow.ampa_drive,
+            "bdnf": plasticity.bdnf,
+            "blood_bdnf": self.plasticity.blood_bdnf(plasticity, rest.plasticity),
+            "potentiation": flow.strength / plasticity.spines - 1.0,
+            "spine_density": plasticity.spines,
+            "plasticity_window": self.plasticity.opening(plasticity),
+            "neurogenesis": plasticity.neurogenesis,
+            "tnf": inflammation.tnf,
+            "il6": inflammation.il6,
+            "crp": self.inflammation.crp_level(inflammation),
+            "microglia": inflammation.microglia,
+            "negative_belief": mind.belief,
+            "schema": mind.schema,
+            "rumination": mind.rumination,
+            "expectancy": mind.expectancy,
+            "madrs_momentary": flow.madrs,
+            "hama_momentary": flow.hama,
+            "dissociation_tolerance": state.acute.tolerance,
+            "cadss": effects.cadss,
+            "sedation": effects.sedation,
+            "loss_of_consciousness": effects.loss_of_consciousness,
+            "nausea": effects.nausea,
+            "systolic_pressure": effects.systolic_pressure,
+            "heart_rate": effects.heart_rate,
+        }
+
+
+def state_names() -> tuple[str, ...]:
+    """Return the names of all states, `link.state`, in the order of the flattened state."""
+    return tuple(f"{link}.{name}" for link, part in STATES.items() for name in part._fields)
+
+
+def flatten(state: State) -> tuple[Value, ...]:
+    """Return the states as one flat tuple, in the order of `state_names`."""
+    return tuple(value for part in state for value in part)
+
+
+def unflatten(values: Any) -> State:
+    """Return the `State` whose flat form is `values` (a sequence or the leading axis of an array)."""
+    parts, position = [], 0
+    for kind in STATES.values():
+        size = len(kind._fields)
+        parts.append(kind(*(values[position + k] for k in range(size))))
+        position += size
+    return State(*parts)
+
+
+def variant_switches(variant: str) -> Switches:
+    """Return the switches of a named variant; raise `InputError` with the nearest name for an unknown one."""
+    if variant in VARIANTS:
+        return VARIANTS[variant]
+    from difflib import get_close_matches
+
+    near = get_close_matches(variant, VARIANTS, n=1)
+    hint = f"nearest: {near[0]!r}; " if near else ""
+    raise InputError(f"unknown variant {variant!r}; {hint}known: {', '.join(VARIANTS)}")
+
+
+__all__ = ["VARIANTS", "Flow", "Model", "State", "Traits", "flatten", "state_names", "unflatten", "variant_switches"]
