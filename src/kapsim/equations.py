@@ -1,0 +1,237 @@
+"""The equations as the code has them: rates called on symbols and typeset.
+
+Nothing is written twice: what is printed is what `Model.rates` computes, with each parameter shown by the symbol that
+the registry gives it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kapsim.errors import InputError
+from kapsim.evidence import load_parameters
+from kapsim.mechanisms.base import Drugs, Setting
+from kapsim.mechanisms.pharmacokinetics import Body, Pharmacokinetics
+from kapsim.mechanisms.receptor import Block
+from kapsim.mechanisms.switches import Switches
+from kapsim.model import STATES, Model
+
+if TYPE_CHECKING:
+    import sympy
+
+Equations = list[tuple["sympy.Expr", "sympy.Expr"]]
+
+LINKS = ("pharmacokinetics", "receptor", "network", "glutamate", "plasticity", "inflammation", "mind", "mood", "acute")
+
+
+def _symbol(name: str) -> sympy.Symbol:
+    import sympy
+
+    return sympy.Symbol(name, real=True)
+
+
+def parameter_symbols() -> dict[str, sympy.Symbol]:
+    """Return one symbol for every registry parameter: the registry's own, or the id where it has none."""
+    return {name: _symbol(item.symbol or rf"\mathrm{{{name}}}") for name, item in load_parameters().items()}
+
+
+def _symbols(kind: Any, mark: str = "") -> Any:
+    """Return a named tuple of symbols, one for each field."""
+    return kind(*(_symbol(rf"\mathit{{{name.replace('_', ' ')}}}{mark}") for name in kind._fields))
+
+
+def link_equations(link: str) -> Equations:
+    """Return the equations of one link as pairs of left and right side.
+
+    Parameters
+    ----------
+    link : str
+        One of `LINKS`.
+
+    Raises
+    ------
+    InputError
+        For an unknown link, naming the nearest.
+    """
+    if link not in LINKS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(link, LINKS, n=1)
+        hint = f"nearest: {near[0]!r}; " if near else ""
+        raise InputError(f"unknown link {link!r}; {hint}known: {', '.join(LINKS)}")
+    values = parameter_symbols()
+    if link == "pharmacokinetics":
+        return _kinetics(values)
+    switches = Switches(*(_symbol(rf"\mathrm{{switch {name.replace('_', ' ')}}}") for name in Switches._fields))
+    model = Model.build(values, switches)
+    builders = {
+        "receptor": _receptor,
+        "network": _network,
+        "glutamate": _glutamate,
+        "plasticity": _plasticity,
+        "inflammation": _inflammation,
+        "mind": _mind,
+        "mood": _mood,
+        "acute": _acute,
+    }
+    return builders[link](model)
+
+
+def _derivatives(state: Any, rates: Any) -> Equations:
+    """Pair each state's time derivative with its rate."""
+    import sympy
+
+    time = sympy.Symbol("t", real=True)
+    return [(sympy.Derivative(symbol, time), rate) for symbol, rate in zip(state, rates, strict=True)]
+
+
+def _kinetics(values: dict[str, sympy.Symbol]) -> Equations:
+    kinetics = Pharmacokinetics.build(values)
+    body = _symbols(Body)
+    totals: dict[str, Any] = {}
+    for flow in kinetics.flows("s", body):
+        moved = flow.rate * _symbol(rf"A_\mathrm{{{flow.source.replace('_', ' ')}}}")
+        if not flow.copies:
+            totals[flow.source] = totals.get(flow.source, 0) - moved
+        if flow.target is not None:
+            totals[flow.target] = totals.get(flow.target, 0) + moved
+    amounts = [_symbol(rf"A_\mathrm{{{name.replace('_', ' ')}}}") for name in totals]
+    return _derivatives(amounts, totals.values())
+
+
+def _receptor(model: Model) -> Equations:
+    drugs, setting = _symbols(Drugs), _symbols(Setting)
+    drive = _symbol("x")
+    block = model.receptor.shares(drive)
+    return [
+        (drive, model.receptor.drive(drugs, setting)),
+        (_symbol("B_P"), block.pyramidal),
+        (_symbol("B_I"), block.interneuron),
+    ]
+
+
+def _block() -> Block:
+    return Block(_symbol("B_P"), _symbol("B_I"))
+
+
+def _network(model: Model) -> Equations:
+    state, setting = _symbols(STATES["network"]), _symbols(Setting)
+    activity = model.network.activity(state, _block(), _symbol("S"), _symbol(r"\mathit{subgenual}"), setting)
+    readouts = [(_symbol(rf"\mathit{{{name.replace('_', ' ')}}}"), value) for name, value in activity._asdict().items()]
+    return [*_derivatives(state, model.network.rates(state, _block(), setting)), *readouts]
+
+
+def _glutamate(model: Model) -> Equations:
+    state = _symbols(STATES["glutamate"])
+    return _derivatives(state, model.glutamate.rates(state, _symbol(r"\mathit{pyramidal}"), _symbol("M")))
+
+
+def _plasticity(model: Model) -> Equations:
+    state, rest = _symbols(STATES["plasticity"]), _symbols(STATES["plasticity"], "_0")
+    rates = model.plasticity.rates(
+        state,
+        rest,
+        surge=_symbol(r"\Delta G"),
+        block=_symbol("B_P"),
+        tone=_symbol("Q_t"),
+        hydroxynorketamine=_symbol(r"C_\mathrm{HNK}"),
+        microglia=_symbol("M"),
+        microglia_rest=_symbol("M_0"),
+        setting=_symbols(Setting),
+        switches=model.switches,
+    )
+    strength = (_symbol("S"), model.plasticity.strength(state))
+    opening = (_symbol("W"), model.plasticity.opening(state))
+    return [*_derivatives(state, rates), strength, opening]
+
+
+def _inflammation(model: Model) -> Equations:
+    state, rest = _symbols(STATES["inflammation"]), _symbols(STATES["inflammation"], "_0")
+    return _derivatives(state, model.inflammation.rates(state, rest, _symbol("B_P"), model.switches))
+
+
+def _mind(model: Model) -> Equations:
+    state, rest = _symbols(STATES["mind"]), _symbols(STATES["mind"], "_0")
+    rates = model.mind.rates(
+        state,
+        rest,
+        window=_symbol("W"),
+        dmn=_symbol("D"),
+        dmn_rest=_symbol("D_0"),
+        felt_drug=_symbol("q"),
+        alliance=_symbol(r"\Phi"),
+        expectation=_symbol("e"),
+        setting=_symbols(Setting),
+        switches=model.switches,
+    )
+    return _derivatives(state, rates)
+
+
+def _mood(model: Model) -> Equations:
+    from kapsim.mechanisms.mood import Carriers
+
+    now, rest = _symbols(Carriers), _symbols(Carriers, "_0")
+    madrs, hama = model.mood.scores(
+        now, rest, _symbol(r"\mathit{MADRS}_0"), _symbol(r"\mathit{HAMA}_0"), _symbol("g"), model.switches
+    )
+    return [(_symbol(r"\mathit{MADRS}"), madrs), (_symbol(r"\mathit{HAMA}"), hama)]
+
+
+def _acute(model: Model) -> Equations:
+    state, drugs = _symbols(STATES["acute"]), _symbols(Drugs)
+    effects = model.acute.effects(state, drugs)
+    readouts = [(_symbol(rf"\mathit{{{name.replace('_', ' ')}}}"), value) for name, value in effects._asdict().items()]
+    return [*_derivatives(state, model.acute.rates(state, drugs)), *readouts]
+
+
+def typeset(link: str | None = None, fmt: str = "text") -> str:
+    """Return the equations of one link, or of all, as text or LaTeX.
+
+    Parameters
+    ----------
+    link : str, optional
+        One of `LINKS`; all of them if left out.
+    fmt : str
+        'text' (drawn with characters) or 'latex' (an `align*` a link).
+
+    Raises
+    ------
+    InputError
+        For an unknown link or format.
+    """
+    import sympy
+
+    if fmt not in ("text", "latex"):
+        raise InputError(f"unknown format {fmt!r}; known: text, latex")
+    parts = []
+    for name in LINKS if link is None else (link,):
+        pairs = [(left, _tidy(right)) for left, right in link_equations(name)]
+        if fmt == "latex":
+            lines = [rf"{sympy.latex(left)} &= {sympy.latex(right)} \\" for left, right in pairs]
+            parts.append("\n".join([f"% {name}", r"\begin{align*}", *lines, r"\end{align*}"]))
+        else:
+            lines = [f"{_plain(left)} = {_plain(right)}" for left, right in pairs]
+            parts.append("\n".join([name, "=" * len(name), *lines]))
+    return "\n\n".join(parts)
+
+
+def _tidy(expression: Any) -> sympy.Expr:
+    """Write whole numbers as such: 1.0 is only how Python counts."""
+    import sympy
+
+    expression = sympy.sympify(expression)
+    whole = {number: sympy.Integer(int(number)) for number in expression.atoms(sympy.Float) if number == int(number)}
+    return expression.xreplace(whole)
+
+
+def _plain(expression: sympy.Expr) -> str:
+    """Return an expression in one line, without the marks that only typesetting needs."""
+    import re
+
+    import sympy
+
+    if isinstance(expression, sympy.Derivative):
+        return f"d {_plain(expression.args[0])} / dt"
+    text = str(expression)
+    text = re.sub(r"\\(?:mathit|mathrm)\{([^{}]*)\}", lambda found: found.group(1).replace(" ", "_"), text)
+    return re.sub(r"\\([A-Za-z]+)", r"\1", text).replace("{", "").replace("}", "")

@@ -1,0 +1,205 @@
+"""Draw people: parameters with their uncertainty, traits with their spread, each number keyed by seed and purpose.
+
+A deviate depends on (seed, purpose, index) and on nothing else, so a person stays the same in every arm, batch and
+order, and a run of 100 is the start of a run of 1,000.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kapsim.errors import InputError
+from kapsim.evidence import load_parameters
+from kapsim.mechanisms.pharmacokinetics import Body
+from kapsim.model import Traits
+from kapsim.patient.schema import Patient
+
+Array = NDArray[np.float64]
+
+#: Patients who share one draw of the uncertain parameters.
+PATIENTS_PER_DRAW = 10
+#: Most people in one run; a larger population is a trial.
+MOST_DRAWS = 100_000
+_BLOCK = 256
+
+
+class Keyed(NamedTuple):
+    """Standard normal deviates keyed by seed, purpose and index; all zero where `spread` is off."""
+
+    seed: int
+    spread: bool
+
+    def normal(self, purpose: str, count: int) -> Array:
+        """Return the first `count` deviates of `purpose`, shape (count,)."""
+        if not self.spread:
+            return np.zeros(count)
+        key = zlib.crc32(purpose.encode())
+        blocks = [
+            np.random.Generator(np.random.Philox(key=[self.seed, key], counter=[0, 0, 0, block])).standard_normal(
+                _BLOCK
+            )
+            for block in range(-(-count // _BLOCK))
+        ]
+        return np.concatenate(blocks)[:count]
+
+
+@dataclass(frozen=True)
+class People:
+    """A sample of people.
+
+    Parameters
+    ----------
+    values : dict of str to ndarray, shape (patient,)
+        Every model parameter, by registry id.
+    traits : Traits
+        What makes each person, besides parameters.
+    body : Body
+        Weight (kg), age (a), female (0 or 1).
+    parameter_draw : ndarray of int, shape (patient,)
+        Which draw of the uncertain parameters each person has.
+    keyed : Keyed
+        Source of further deviates for the same people.
+    """
+
+    values: dict[str, Array]
+    traits: Traits
+    body: Body
+    parameter_draw: NDArray[np.int64]
+    keyed: Keyed
+
+    @property
+    def size(self) -> int:
+        """Number of people."""
+        return len(self.parameter_draw)
+
+
+def sample_people(patient: Patient | None, draws: int, seed: int, *, spread: bool = True) -> People:
+    """Draw `draws` people.
+
+    Parameters
+    ----------
+    patient : Patient or None
+        What is known of them; the rest is drawn from the population.
+    draws : int
+        How many, at least 1. Every ten share one draw of the uncertain parameters.
+    seed : int
+        Root of all randomness, 0 and up.
+    spread : bool
+        Without it everybody is the typical person: every deviate is zero.
+
+    Raises
+    ------
+    InputError
+        For a number of draws or a seed that cannot be.
+    """
+    if not 1 <= draws <= MOST_DRAWS:
+        raise InputError(f"draws: {draws} is not between 1 and {MOST_DRAWS}; 200 is the default")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed: {seed} is not between 0 and 2^63 - 1")
+    keyed = Keyed(seed, spread)
+    draw_of = np.arange(draws) // PATIENTS_PER_DRAW
+    values: dict[str, Array] = {}
+    for identifier, parameter in load_parameters().items():
+        value = np.full(draws, float(parameter.value))
+        if parameter.uncertainty is not None:
+            deviates = keyed.normal(f"uncertainty:{identifier}", int(draw_of[-1]) + 1)[draw_of]
+            value = parameter.uncertainty.apply(value, deviates)
+        if parameter.between_subject is not None:
+            value = parameter.between_subject.apply(value, keyed.normal(f"between:{identifier}", draws))
+        values[identifier] = value
+    return _with_patient(values, patient, draw_of, keyed)
+
+
+def _with_patient(
+    values: dict[str, Array], patient: Patient | None, draw_of: NDArray[np.int64], keyed: Keyed
+) -> People:
+    """Overwrite what is known of the patient and turn the drawn numbers into traits."""
+    count = len(draw_of)
+
+    def known(identifier: str, value: float | None) -> Array:
+        if value is not None:
+            values[identifier] = np.full(count, value)
+        return values[identifier]
+
+    given = patient if patient is not None else Patient(schema_version=1)
+    healthy = given.diagnosis == "healthy"
+    madrs = known("patient.healthy_madrs" if healthy else "patient.madrs", _madrs(given))
+    hama = known("patient.healthy_hama" if healthy else "patient.hama", _hama(given))
+    sick = np.zeros(count) if healthy else madrs / load_parameters()["patient.madrs"].value
+    episode = known("patient.episode", given.episode_months)
+    if not healthy:
+        median = load_parameters()["patient.episode"].value
+        values["mind.precision"] = values["mind.precision"] * (episode / median) ** values["patient.chronicity"]
+    crp = known("patient.crp", given.crp_mg_per_l)
+    if healthy and given.crp_mg_per_l is None:
+        crp = values["inflammation.crp_healthy"]
+    factors = given.sensitivities
+    if factors is not None:
+        for factor, ids in (
+            (factors.plasticity, ("plasticity.bdnf_gain",)),
+            (factors.therapy, ("patient.alliance",)),
+            (factors.pressor, ("acute.pressor.systolic", "acute.pressor.heart_rate")),
+            (factors.dissociation, ("acute.cadss.maximum",)),
+        ):
+            for identifier in ids:
+                values[identifier] = values[identifier] * (1.0 if factor is None else factor)
+    schema = values["mind.schema_healthy"]
+    odds = values["patient.belief"] / (1.0 - values["patient.belief"]) * np.exp(2.0 * (sick - 1.0))
+    belief = schema if healthy else np.maximum(odds / (1.0 + odds), schema)
+    female = (_uniform(keyed, count) < values["patient.female"]).astype(float)
+    if given.sex is not None:
+        female = np.full(count, float(given.sex == "female"))
+    traits = Traits(
+        madrs=np.clip(madrs, *_INSIDE_MADRS),
+        hama=np.clip(hama, *_INSIDE_HAMA),
+        spines=1.0 - np.minimum(values["patient.spine_deficit"] * sick, _LARGEST_DEFICIT),
+        bdnf=1.0 - np.minimum(values["patient.bdnf_deficit"] * sick, _LARGEST_DEFICIT),
+        subgenual=np.ones(count) if healthy else values["patient.subgenual"],
+        belief=belief,
+        crp=crp,
+        microglia=np.zeros(count) if healthy else values["patient.microglia"],
+        alliance=values["patient.alliance"],
+        expectation=known("patient.expectation", given.expectancy),
+    )
+    body = Body(
+        weight=known("patient.weight", given.weight_kg), age=known("patient.age", given.age_years), female=female
+    )
+    return People(values, traits, body, draw_of.astype(np.int64), keyed)
+
+
+#: Scores at the very ends of a scale have no logit; deficits beyond this are not a living cortex.
+_INSIDE_MADRS = (0.5, 59.5)
+_INSIDE_HAMA = (0.5, 55.5)
+_LARGEST_DEFICIT = 0.6
+
+
+def _uniform(keyed: Keyed, count: int) -> Array:
+    """Return uniform numbers that decide the sex."""
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(keyed.normal("sex", count)))
+
+
+def _madrs(patient: Patient) -> float | None:
+    """Return the baseline on the MADRS, converted from the scale that the file gives."""
+    from kapsim.scales import to_madrs
+
+    baseline = patient.baseline
+    return None if baseline is None else to_madrs(baseline.scale, baseline.score)
+
+
+def _hama(patient: Patient) -> float | None:
+    """Return the baseline on the HAM-A, converted from the scale that the file gives."""
+    anxiety = patient.anxiety
+    if anxiety is None:
+        return None
+    return (
+        anxiety.score
+        if anxiety.scale == "hama"
+        else anxiety.score / load_parameters()["mood.scale.gad7_per_hama"].value
+    )

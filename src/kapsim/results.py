@@ -1,0 +1,219 @@
+"""Solved states → a labelled data set: units, long names and what reproduces it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kapsim.course import Course, drugs_seen, metabolite_volumes
+from kapsim.evidence import load_parameters
+from kapsim.mechanisms.base import Setting
+from kapsim.mechanisms.pharmacokinetics import Pharmacokinetics
+from kapsim.model import Model, unflatten, variant_switches
+from kapsim.patient import Patient
+from kapsim.patient.sampling import People
+from kapsim.protocol import Protocol
+from kapsim.scales import from_madrs, gad7_from_hama, window_mean
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+#: Variable → (link, unit, long name), in the order of the story.
+VARIABLES: dict[str, tuple[str, str, str]] = {
+    **{
+        f"plasma_{drug}_{site}": ("pharmacokinetics", "ng/mL", f"{name} in {site} plasma")
+        for drug, name in (
+            ("ketamine", "ketamine, both enantiomers,"),
+            ("s_ketamine", "S-ketamine"),
+            ("r_ketamine", "R-ketamine"),
+        )
+        for site in ("arterial", "venous")
+    },
+    "plasma_norketamine_arterial": ("pharmacokinetics", "ng/mL", "norketamine in arterial plasma"),
+    "plasma_norketamine_venous": ("pharmacokinetics", "ng/mL", "norketamine in venous plasma"),
+    "hydroxynorketamine": ("pharmacokinetics", "ng/mL", "hydroxynorketamine in plasma"),
+    "nmda_block": ("receptor", "1", "share of NMDA receptors blocked, pyramidal cells"),
+    "nmda_block_interneuron": ("receptor", "1", "share of NMDA receptors blocked, interneurons"),
+    "interneuron_rate": ("network", "1", "interneuron firing, healthy at rest = 1"),
+    "pyramidal_rate": ("network", "1", "pyramidal firing, healthy at rest = 1"),
+    "glutamate": ("glutamate", "1", "extracellular glutamate, healthy = 1"),
+    "glx_mrs": ("glutamate", "1", "glutamate plus glutamine by spectroscopy, healthy = 1"),
+    "dmn_activity": ("network", "1", "default mode network activity over cortex, healthy = 1"),
+    "dmn_connectivity": ("network", "1", "connectivity within the default mode network, healthy = 1"),
+    "sgacc_dmn_connectivity": ("network", "1", "subgenual to default mode network coupling, healthy = 1"),
+    "ampa_drive": ("plasticity", "1", "AMPA drive on pyramidal cells, healthy = 1"),
+    "bdnf": ("plasticity", "1", "central BDNF-TrkB, healthy = 1"),
+    "blood_bdnf": ("plasticity", "1", "BDNF in blood, healthy = 1"),
+    "potentiation": ("plasticity", "1", "fast synaptic potentiation, rest = 0"),
+    "spine_density": ("plasticity", "1", "density of dendritic spines, healthy = 1"),
+    "plasticity_window": ("plasticity", "1", "opening of the plasticity window, rest = 0"),
+    "neurogenesis": ("plasticity", "1", "neurogenesis, rest = 1"),
+    "tnf": ("inflammation", "1", "TNF-like drive, healthy = 1"),
+    "il6": ("inflammation", "1", "interleukin 6, healthy = 1"),
+    "crp": ("inflammation", "mg/L", "C-reactive protein"),
+    "microglia": ("inflammation", "1", "microglial activation, healthy = 1"),
+    "negative_belief": ("mind", "1", "labile negative self-belief"),
+    "schema": ("mind", "1", "consolidated negative schema"),
+    "rumination": ("mind", "1", "rumination"),
+    "expectancy": ("mind", "1", "expectancy and care"),
+    "madrs": ("mood", "points", "MADRS"),
+    "hdrs17": ("mood", "points", "HDRS-17"),
+    "qids": ("mood", "points", "QIDS-SR16"),
+    "phq9": ("mood", "points", "PHQ-9"),
+    "hama": ("mood", "points", "HAM-A"),
+    "gad7": ("mood", "points", "GAD-7"),
+    "madrs_momentary": ("mood", "points", "MADRS if it had no recall period"),
+    "hama_momentary": ("mood", "points", "HAM-A if it had no recall period"),
+    "cadss": ("acute", "points", "dissociation, CADSS"),
+    "dissociation_tolerance": ("acute", "1", "memory of past dissociation"),
+    "sedation": ("acute", "1", "sedation, share of the most"),
+    "loss_of_consciousness": ("acute", "1", "probability of loss of consciousness"),
+    "nausea": ("acute", "1", "probability of nausea"),
+    "systolic_pressure": ("acute", "mm[Hg]", "change of systolic blood pressure"),
+    "heart_rate": ("acute", "/min", "change of heart rate"),
+}
+
+
+def label(
+    protocol: Protocol,
+    patient: Patient | None,
+    people: People,
+    course: Course,
+    states: Array,
+    amounts: Array,
+    provenance: Mapping[str, str],
+) -> xr.Dataset:
+    """Return the labelled results of a solved course.
+
+    Parameters
+    ----------
+    protocol, patient, people, course
+        What was simulated.
+    states : ndarray, shape (outputs, states, patient)
+    amounts : ndarray, shape (outputs, systems, compartments, patient)
+    provenance : mapping
+        Attributes that reproduce the run, among them `variant`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions (patient, time), every variable of `VARIABLES`.
+    """
+    import xarray as xr
+
+    from kapsim.statements import DISCLAIMER
+
+    hours = course.grid.hours[course.outputs]
+    values = _values(protocol, people, course, hours, states, amounts, provenance["variant"])
+    variables = {
+        name: (
+            ("patient", "time"),
+            np.ascontiguousarray(values[name].T),
+            {"units": unit, "long_name": text, "link": link},
+        )
+        for name, (link, unit, text) in VARIABLES.items()
+    }
+    coordinates: dict[str, Any] = {
+        "time": ("time", hours, {"units": "h", "long_name": "time since the start"}),
+        "patient": ("patient", np.arange(people.size, dtype=np.int32)),
+        "parameter_draw": (
+            "patient",
+            people.parameter_draw.astype(np.int32),
+            {"long_name": "draw of the uncertain parameters"},
+        ),
+        "weight": ("patient", people.body.weight, {"units": "kg", "long_name": "body weight"}),
+        "age": ("patient", people.body.age, {"units": "a", "long_name": "age"}),
+        "female": ("patient", people.body.female.astype(np.int32), {"units": "1", "long_name": "1 where female"}),
+        "baseline_madrs": ("patient", people.traits.madrs, {"units": "points", "long_name": "MADRS at the start"}),
+    }
+    used = [*Model.parameter_ids(), *(item.metadata["id"] for item in Pharmacokinetics.declared())]
+    used += [name for name in load_parameters() if name.startswith(("patient.", "mood."))]
+    attributes: dict[str, Any] = {
+        "title": f"kapsim simulation of {protocol.title}",
+        "disclaimer": DISCLAIMER,
+        "protocol_name": protocol.name,
+        "protocol": protocol.to_yaml(),
+        "patient": "" if patient is None else patient.model_dump_json(exclude_none=True),
+        **provenance,
+        "parameters_used": json.dumps(list(dict.fromkeys(used))),
+        "doses": json.dumps(
+            [
+                {
+                    "start_h": dose.start_h,
+                    "duration_h": dose.duration_h,
+                    "label": f"{dose.drug} {dose.amount:g} {dose.unit} {dose.route}",
+                    "drug": dose.drug,
+                    "amount": dose.amount,
+                    "unit": dose.unit,
+                }
+                for dose in protocol.dose_events()
+            ]
+        ),
+        "sessions": json.dumps(
+            [
+                {"start_h": item.start_h, "duration_h": item.duration_h, "label": f"{item.kind} ({item.place})"}
+                for item in protocol.session_events()
+            ]
+        ),
+        "stressors": json.dumps(
+            [
+                {"start_h": item.start_h, "duration_h": item.duration_h, "label": f"stressor {item.intensity:g}"}
+                for item in protocol.stressor_events()
+            ]
+        ),
+        "ratings": json.dumps(list(protocol.rating_times())),
+    }
+    return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+
+
+def _values(
+    protocol: Protocol, people: People, course: Course, hours: Array, states: Array, amounts: Array, variant: str
+) -> dict[str, Array]:
+    """Return every variable, shape (time, patient)."""
+    kinetics = Pharmacokinetics.build(people.values)
+    model = Model.build(people.values, variant_switches(variant))
+    shape = (len(hours), people.size)
+    values: dict[str, Array] = {}
+    by_system = {
+        system: kinetics.concentrations(
+            {name: amounts[:, m, k] for k, name in enumerate(course.compartments)}, people.body
+        )
+        for m, system in enumerate(course.systems)
+        if system in ("s", "r")
+    }
+    for site in ("arterial", "venous"):
+        for system, name in (("s", "s_ketamine"), ("r", "r_ketamine")):
+            values[f"plasma_{name}_{site}"] = by_system[system][site] * kinetics.molar_mass
+        values[f"plasma_ketamine_{site}"] = values[f"plasma_s_ketamine_{site}"] + values[f"plasma_r_ketamine_{site}"]
+        values[f"plasma_norketamine_{site}"] = (
+            by_system["s"]["norketamine"] + by_system["r"]["norketamine"]
+        ) * people.values["pk.molar_mass.norketamine"]
+    values["hydroxynorketamine"] = (
+        by_system["s"]["hydroxynorketamine"] + by_system["r"]["hydroxynorketamine"]
+    ) * people.values["pk.molar_mass.hydroxynorketamine"]
+    drugs = drugs_seen(np.moveaxis(amounts, 0, 2), {"volumes": metabolite_volumes(kinetics, people)})
+    last = len(course.settings) - 1
+    rows = [course.settings[min(int(node), last)] for node in course.outputs]
+    setting = Setting(*(np.asarray(column)[:, None] for column in zip(*rows, strict=True)))
+    state, rest = unflatten(np.moveaxis(states, 0, 1)), model.rest(people.traits)
+    readouts = model.readouts(state, rest, people.traits, drugs, setting)
+    values.update({name: np.broadcast_to(value, shape) for name, value in readouts.items()})
+    anchors = [*(dose.start_h for dose in protocol.dose_events()), *protocol.rating_times()]
+    parameters = load_parameters()
+
+    def rated(scale: str, integral: Array, score: Array) -> Array:
+        return window_mean(hours, integral, score, anchors, parameters[f"mood.recall.{scale}"].value)
+
+    depression, anxiety = state.mood.depression, state.mood.anxiety
+    values["madrs"] = rated("madrs", depression, values["madrs_momentary"])
+    for scale in ("hdrs17", "qids", "phq9"):
+        values[scale] = from_madrs(scale, rated(scale, depression, values["madrs_momentary"]))
+    values["hama"] = rated("hama", anxiety, values["hama_momentary"])
+    values["gad7"] = gad7_from_hama(rated("gad7", anxiety, values["hama_momentary"]))
+    return values

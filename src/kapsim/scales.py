@@ -1,0 +1,101 @@
+"""Rating scales: recall windows as differences of an integral, and the published tables between scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kapsim.errors import InputError
+from kapsim.evidence import load_parameters
+
+Array = NDArray[np.float64]
+
+#: QIDS-SR16 scores with a published MADRS equivalent.
+QIDS_KNOTS = (5, 6, 11, 16, 21)
+QIDS_MAXIMUM, PHQ9_MAXIMUM, GAD7_MAXIMUM = 27.0, 27.0, 21.0
+
+
+def window_mean(hours: Array, integral: Array, score: Array, anchors: Sequence[float], recall: float) -> Array:
+    """Return what a rating at each time says: the mean score since the last anchor, at most over the recall period.
+
+    Parameters
+    ----------
+    hours : ndarray, shape (time,)
+        Times, ascending, h.
+    integral, score : ndarray, shape (time, patient)
+        Integral of the momentary score since time 0 (points times h), and the momentary score (points).
+    anchors : sequence of float
+        Times of doses and of earlier ratings, h: a rating looks back to the last one before it.
+    recall : float
+        Recall period, h.
+
+    Returns
+    -------
+    ndarray, shape (time, patient)
+        Points. Where nothing lies between the anchor and the rating, the momentary score.
+    """
+    ordered = np.asarray(sorted({0.0, *anchors}))
+    # an anchor within a second of the rating is the rating itself, not an earlier one
+    latest = ordered[np.maximum(np.searchsorted(ordered, hours - 1e-3) - 1, 0)]
+    begin = np.maximum(latest, hours - recall)
+    width = hours - begin
+    earlier = _hermite(hours, integral, score, begin)
+    mean = (integral - earlier) / np.where(width > 0.0, width, 1.0)[:, None]
+    return np.where((width > 0.0)[:, None], mean, score)
+
+
+def _hermite(hours: Array, values: Array, slopes: Array, at: Array) -> Array:
+    """Interpolate `values` with known `slopes` at times `at`, shape (len(at), patient)."""
+    right = np.clip(np.searchsorted(hours, at, side="right"), 1, len(hours) - 1)
+    left = right - 1
+    step = (hours[right] - hours[left])[:, None]
+    t = (at - hours[left])[:, None] / step
+    square, cube = t * t, t * t * t
+    return np.asarray(
+        (2 * cube - 3 * square + 1) * values[left]
+        + (cube - 2 * square + t) * step * slopes[left]
+        + (3 * square - 2 * cube) * values[right]
+        + (cube - square) * step * slopes[right]
+    )
+
+
+def _madrs_at_qids() -> tuple[Array, Array]:
+    """Return the knots (MADRS, QIDS) of the published links, from zero to the top of both scales."""
+    parameters = load_parameters()
+    madrs = [parameters[f"mood.scale.madrs_at_qids{score}"].value for score in QIDS_KNOTS]
+    top = parameters["mood.madrs.maximum"].value
+    return np.asarray([0.0, *madrs, top]), np.asarray([0.0, *map(float, QIDS_KNOTS), QIDS_MAXIMUM])
+
+
+def from_madrs(scale: str, madrs: Array) -> Array:
+    """Return `scale` ('hdrs17', 'qids' or 'phq9') points that correspond to MADRS points."""
+    parameters = load_parameters()
+    if scale == "hdrs17":
+        return madrs * parameters["mood.scale.hdrs17_per_madrs"].value
+    if scale == "qids":
+        return np.interp(madrs, *_madrs_at_qids())
+    if scale == "phq9":
+        return np.minimum(madrs * parameters["mood.scale.phq9_per_madrs"].value, PHQ9_MAXIMUM)
+    raise InputError(f"no table from MADRS to {scale!r}; known: hdrs17, qids, phq9")
+
+
+def to_madrs(scale: str, score: float) -> float:
+    """Return the MADRS that corresponds to a `score` of 'madrs', 'hdrs17', 'qids' or 'phq9'."""
+    parameters = load_parameters()
+    if scale == "madrs":
+        return score
+    if scale == "hdrs17":
+        return score / parameters["mood.scale.hdrs17_per_madrs"].value
+    if scale == "qids":
+        madrs, qids = _madrs_at_qids()
+        return float(np.interp(score, qids, madrs))
+    if scale == "phq9":
+        return score / parameters["mood.scale.phq9_per_madrs"].value
+    raise InputError(f"no table from {scale!r} to MADRS; known: madrs, hdrs17, qids, phq9")
+
+
+def gad7_from_hama(hama: Array) -> Array:
+    """Return GAD-7 points that correspond to HAM-A points."""
+    return np.minimum(hama * load_parameters()["mood.scale.gad7_per_hama"].value, GAD7_MAXIMUM)

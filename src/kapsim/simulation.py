@@ -1,0 +1,219 @@
+"""The main job: a protocol and people → labelled results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kapsim.course import Course, build_course, drugs_seen, metabolite_volumes
+from kapsim.engine.exponential import EVENT_BLOCK, OUTPUT_BLOCK, SIZE_SLOTS, STEP_BLOCK, Plan, phi_coefficients, solve
+from kapsim.engine.grid import TICKS_PER_HOUR, Resolution
+from kapsim.engine.linear import propagators
+from kapsim.errors import SolverError
+from kapsim.mechanisms.base import REST, Drugs, Setting
+from kapsim.mechanisms.pharmacokinetics import Pharmacokinetics
+from kapsim.mechanisms.switches import Switches
+from kapsim.model import NO_DRUG, Model, flatten, state_names, unflatten, variant_switches
+from kapsim.patient import Patient, load_patient
+from kapsim.patient.sampling import People, sample_people
+from kapsim.protocol import Protocol, load_protocol
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+
+def simulate(
+    protocol: Protocol | str | Path,
+    patient: Patient | str | Path | None = None,
+    *,
+    variant: str = "standard",
+    draws: int = 200,
+    seed: int = 0,
+    spread: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> xr.Dataset:
+    """Simulate a course of treatment.
+
+    Parameters
+    ----------
+    protocol : Protocol, str or Path
+        What is done: a protocol, the name of one, or a file.
+    patient : Patient, str or Path, optional
+        Who it is done to; what is not given is drawn from the population of treatment-resistant depression.
+    variant : str
+        Named setting of the contested links; see `kapsim.model.VARIANTS`.
+    draws : int
+        Number of people; every ten share one draw of the uncertain parameters.
+    seed : int
+        Root of all randomness. The same seed gives the same people under every protocol and variant.
+    spread : bool
+        False simulates the typical person only: no variability, no uncertainty.
+    progress : callable, optional
+        Called with a short text at each stage.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions `patient` and `time` (h); units and long names on every variable.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, an unreadable file or an impossible number.
+    SolverError
+        Where the solution of a patient breaks down: names patient and time.
+    """
+    from kapsim.results import label
+
+    say = progress or (lambda _: None)
+    switches = variant_switches(variant)
+    plan_of = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
+    who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
+    say("drawing people")
+    people = sample_people(who, draws, seed, spread=spread)
+    course = build_course(plan_of, people)
+    say("solving")
+    states, amounts = integrate(course, people, switches)
+    say("reading out")
+    return label(plan_of, who, people, course, states, amounts, provenance(variant, seed, draws))
+
+
+def integrate(course: Course, people: People, switches: Switches) -> tuple[Array, Array]:
+    """Solve a course for a sample of people.
+
+    Returns
+    -------
+    tuple of ndarray
+        States at the outputs, shape (outputs, states, patient), and compartments, shape (outputs, systems, n, patient).
+
+    Raises
+    ------
+    SolverError
+        Where a solution is not finite.
+    """
+    model = Model.build(people.values, switches)
+    rest = np.stack([value + np.zeros(people.size) for value in flatten(model.rest(people.traits))])
+    decay = resting_decay(model, people, rest)
+    plan = _plan(course, decay)
+    kinetics = Pharmacokinetics.build(people.values)
+    args = {
+        "values": np.stack([people.values[identifier] for identifier in Model.parameter_ids()]),
+        "switches": np.asarray(switches, dtype=float),
+        "traits": np.stack(people.traits),
+        "rest": rest,
+        "decay": decay,
+        "volumes": metabolite_volumes(kinetics, people),
+    }
+    start = np.zeros(plan.jumps.shape[1:])
+    outputs = len(course.outputs)
+    padded = -(-outputs // OUTPUT_BLOCK) * OUTPUT_BLOCK
+    states, amounts = (np.array(kept)[:outputs] for kept in solve(_rates, drugs_seen, plan, rest, start, args, padded))
+    states[0], amounts[0] = rest, start
+    _check(states, course)
+    return states, amounts
+
+
+def _check(states: Array, course: Course) -> None:
+    """Raise for the first patient whose solution is not finite."""
+    broken = ~np.isfinite(states)
+    if not broken.any():
+        return
+    patient = int(np.argmax(broken.any(axis=(0, 1))))
+    output = int(np.argmax(broken[:, :, patient].any(axis=1)))
+    state = int(np.argmax(broken[output, :, patient]))
+    last = course.grid.hours[course.outputs[max(output - 1, 0)]]
+    raise SolverError(patient, float(last), state_names()[state])
+
+
+def resting_decay(model: Model, people: People, rest: Array) -> Array:
+    """Return each state's own decay rate at rest, shape (states, patient), 1/h: what the integrator takes exactly."""
+    home = unflatten(rest)
+
+    def rates(values: Array) -> Array:
+        found = flatten(model.rates(unflatten(values), home, people.traits, NO_DRUG, REST))
+        return np.stack([value + np.zeros(people.size) for value in found])
+
+    base, decay = rates(rest), np.zeros_like(rest)
+    for k in range(len(rest)):
+        moved = rest.copy()
+        step = 1e-6 * np.maximum(np.abs(rest[k]), 1.0)
+        moved[k] += step
+        decay[k] = -(rates(moved)[k] - base[k]) / step
+    # a rate far below the slowest process in the chain is finite-difference noise
+    return np.where(decay > 1e-6, decay, 0.0)
+
+
+def _plan(course: Course, decay: Array) -> Plan:
+    """Fill and pad the solver's tables."""
+    grid = course.grid
+    steps = len(grid.size_index)
+    padded = -(-steps // STEP_BLOCK) * STEP_BLOCK
+    smallest = min(grid.sizes)
+    doublings = (max(grid.sizes) // smallest).bit_length() - 1
+    # half steps are what the solver takes; powers of two of the smallest half step
+    powers = propagators(course.matrices, 0.5 * smallest / TICKS_PER_HOUR, doublings)
+    count = max(SIZE_SLOTS, len(grid.sizes) + 1)
+    systems, patients, n, _ = course.matrices.shape
+    half = np.zeros((count, systems, n, n, patients))
+    half[:] = np.eye(n)[None, None, :, :, None]
+    coefficients = np.stack([phi_coefficients(decay, 0.0)] * count)
+    for k, size in enumerate(grid.sizes):
+        half[k] = np.moveaxis(powers[(size // smallest).bit_length() - 1], 1, -1)
+        coefficients[k] = phi_coefficients(decay, size / TICKS_PER_HOUR)
+    size_index = np.full(padded, count - 1)
+    size_index[:steps] = grid.size_index
+    ticks = {int(tick): k for k, tick in enumerate(grid.ticks[:-1])}
+    events = [(ticks[tick], jump) for tick, jump in sorted(course.jumps.items()) if tick in ticks]
+    jumps = np.zeros((-(-(len(events) + 1) // EVENT_BLOCK) * EVENT_BLOCK, systems, n, patients))
+    event = np.zeros(padded, dtype=np.int64)
+    for number, (position, jump) in enumerate(events, start=1):
+        jumps[number] = jump
+        event[position] = number
+    rows: dict[Setting, int] = {}
+    setting = np.zeros(padded, dtype=np.int64)
+    setting[:steps] = [rows.setdefault(row, len(rows)) for row in course.settings]
+    settings = np.zeros((-(-len(rows) // EVENT_BLOCK) * EVENT_BLOCK, len(Setting._fields)))
+    settings[: len(rows)] = list(rows)
+    slot = np.full(padded, len(course.outputs) - 1)
+    slot[:steps] = np.searchsorted(course.outputs, np.arange(1, steps + 1))
+    hours = np.zeros(padded)
+    hours[:steps] = np.diff(grid.hours)
+    return Plan(hours, size_index, event, setting, slot, half, jumps, settings, coefficients)
+
+
+def _rates(values: Any, drugs: Drugs, setting: Any, args: Any) -> Any:
+    """Rates of the whole chain as one array, from the one set of equations."""
+    import jax.numpy as jnp
+
+    from kapsim.model import Traits
+
+    parameters = dict(zip(Model.parameter_ids(), args["values"], strict=True))
+    model = Model.build(parameters, Switches(*args["switches"]))
+    rates = model.rates(unflatten(values), unflatten(args["rest"]), Traits(*args["traits"]), drugs, Setting(*setting))
+    return jnp.stack([rate + jnp.zeros_like(values[0]) for rate in flatten(rates)])
+
+
+def provenance(variant: str, seed: int, draws: int) -> dict[str, str]:
+    """Return what reproduces a run: versions, evidence hash, variant, seed and draws."""
+    import platform
+
+    from kapsim._version import __version__
+    from kapsim.evidence import evidence_hash, evidence_version
+
+    return {
+        "kapsim_version": __version__,
+        "evidence_version": evidence_version(),
+        "evidence_hash": evidence_hash(),
+        "variant": variant,
+        "seed": str(seed),
+        "draws": str(draws),
+        "platform": platform.platform(),
+        "settings": json.dumps({"resolution": Resolution().__dict__}),
+    }
