@@ -33,7 +33,7 @@ LIMITS_OF_USE: tuple[Statement, ...] = (
         "What the numbers are",
         "Ranges over simulated people and over what is not known about the parameters, under one set of equations. "
         "They leave out whatever those equations leave out: a narrow range is not a promise. Some numbers are "
-        "assumed; they are listed in this report.",
+        "assumed; the report of a run lists them.",
     ),
     Statement(
         "Where it rests on little",

@@ -1,0 +1,91 @@
+"""The short account of a run for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from kapsim.report.spread import EndpointLike, EndpointSummary, parameter_draws, summarise_endpoint
+from kapsim.report.theme import number_text, percent_text, unit_text
+from kapsim.statements import DISCLAIMER
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.console import Console
+    from rich.table import Table
+
+
+def value_text(summary: EndpointSummary) -> str:
+    """Return the middle of an endpoint as text: a median, or a share as a percentage."""
+    return percent_text(summary.centre) if summary.is_share else number_text(summary.centre)
+
+
+def range_text(summary: EndpointSummary) -> str:
+    """Return the range of an endpoint as text, in the same form as `value_text`."""
+    text = percent_text if summary.is_share else number_text
+    return f"{text(summary.low)} to {text(summary.high)}"
+
+
+def shown_unit(summary: EndpointSummary) -> str:
+    """Return the unit as text; yes-or-no endpoints are shares of people."""
+    return "of people" if summary.is_share else unit_text(summary.unit)
+
+
+def summary_table(dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike]) -> Table:
+    """Return a rich table of endpoints.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Simulated results.
+    endpoints : mapping of str to Endpoint
+        As `kapsim.endpoints(dataset)` gives them.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    name = str(dataset.attrs.get("protocol_name", "results"))
+    variant = dataset.attrs.get("variant", "not recorded")
+    draws = parameter_draws(dataset)
+    table = Table(
+        title=escape(f"{name}: {dataset.sizes['patient']} simulated people, variant {variant}"),
+        caption="range: 5 % to 95 % of people; for shares, 95 % interval from the number of simulated people",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("endpoint")
+    table.add_column("median or share", justify="right")
+    table.add_column("range", justify="right")
+    table.add_column("unit")
+    table.add_column("people", justify="right")
+    for endpoint in endpoints.values():
+        row = summarise_endpoint(endpoint, draws)
+        table.add_row(
+            escape(row.long_name or row.name),
+            value_text(row),
+            range_text(row) if row.count else "–",
+            escape(shown_unit(row)),
+            str(row.count),
+        )
+    return table
+
+
+def print_summary(
+    dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike], *, console: Console | None = None
+) -> None:
+    """Print the endpoints of a run and the one-line disclaimer.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Simulated results.
+    endpoints : mapping of str to Endpoint
+        As `kapsim.endpoints(dataset)` gives them.
+    console : rich.console.Console, optional
+        Where to print; standard output by default.
+    """
+    from rich.console import Console
+
+    out = console if console is not None else Console()
+    out.print(summary_table(dataset, endpoints))
+    out.print(DISCLAIMER, style="dim", highlight=False)
