@@ -1,0 +1,119 @@
+"""The commands put together, and what a person sees when something goes wrong: one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from kapsim.cli import checking, comparing, listings, runs
+from kapsim.cli.options import NOTE
+from kapsim.errors import KapsimError
+from kapsim.evidence import cli as evidence_cli
+
+app = typer.Typer(
+    name="kapsim",
+    help="Simulate ketamine-assisted psychotherapy from dose to mood.",
+    epilog=NOTE,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command(epilog=NOTE)(runs.run)
+app.command(epilog=NOTE)(comparing.compare)
+app.command(epilog=NOTE)(runs.demo)
+app.command(epilog=NOTE)(checking.check)
+app.add_typer(listings.protocols_app, epilog=NOTE)
+app.command(epilog=NOTE)(listings.variants)
+app.add_typer(evidence_cli.app, epilog=NOTE)
+app.command(epilog=NOTE)(listings.equations)
+app.command(epilog=NOTE)(listings.cite)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from kapsim._version import __version__
+        from kapsim.evidence import evidence_version
+
+        typer.echo(f"kapsim {__version__}, evidence {evidence_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version and that of the evidence."),
+    ] = False,
+) -> None:
+    """Simulate ketamine-assisted psychotherapy from dose to mood."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 where a simulation failed, 2 where something given cannot be used, 130 where interrupted.
+    """
+    try:
+        app(None if arguments is None else list(arguments), prog_name="kapsim")
+        sys.stdout.flush()
+    except SystemExit as leaving:
+        return _after(leaving)
+    except KapsimError as error:
+        return _fail(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        return 130
+    except MemoryError:
+        return _fail("not enough memory; use fewer draws", 1)
+    except BrokenPipeError:
+        return _closed()
+    except OSError as error:
+        return _fail(_system(error), 2)
+    return 0
+
+
+def _after(leaving: SystemExit) -> int:
+    """Return the status that the commands left with, once what they printed has gone out."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _closed()
+    except OSError as error:
+        _silence()
+        return _fail(_system(error), 2)
+    return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+
+
+def _system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{(error.strerror or str(error)).lower()}; check space and permissions"
+
+
+def _fail(message: str, status: int) -> int:
+    # A name with a line break in it must not make two lines.
+    line = " ".join(message.split())
+    print(f"kapsim: error: {line}", file=sys.stderr)
+    return status
+
+
+def _closed() -> int:
+    """Leave quietly where the reader has gone, as after `| head`."""
+    _silence()
+    return 1
+
+
+def _silence() -> None:
+    # Python flushes standard output once more on its way out, and would complain again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

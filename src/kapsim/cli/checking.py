@@ -1,0 +1,89 @@
+"""``kapsim check``: is a file right? Loads nothing heavy, so that it is quick on many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_EVIDENCE = ("parameters-", "observed-")
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Protocol, patient or evidence files (YAML).")],
+) -> None:
+    """Check protocol, patient and evidence files.
+
+    One line a problem; exit status 2 where there is one.
+    """
+    from kapsim.errors import InputError
+
+    evidence = [path for path in files if _is_evidence(path)]
+    problems: list[str] = []
+    for path in files:
+        if path in evidence:
+            continue
+        try:
+            typer.echo(_check_one(path))
+        except InputError as error:
+            problems.append(str(error))
+    if evidence:
+        from kapsim.evidence import check_files
+
+        # Together, for ids are unique over files.
+        found = check_files(evidence)
+        problems += found
+        if not found:
+            for path in evidence:
+                typer.echo(f"{path}: evidence, right")
+    for line in problems:
+        typer.echo(f"kapsim: error: {' '.join(line.split())}", err=True)
+    if problems:
+        raise typer.Exit(InputError.exit_status)
+
+
+def _is_evidence(path: Path) -> bool:
+    if path.name.startswith(_EVIDENCE):
+        return True
+    # The model's own parameters are a list; a protocol may be called model-something too.
+    return path.name.startswith("model") and _begins_a_list(path)
+
+
+def _begins_a_list(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            lines = (line.strip() for line in stream)
+            first = next((line for line in lines if line and not line.startswith(("#", "---"))), "")
+    except (OSError, ValueError):
+        return False
+    return first.startswith("- ")
+
+
+def _check_one(path: Path) -> str:
+    """Return what a file is; raise `InputError` with the first problem in it."""
+    from kapsim import file_model, strict_yaml
+    from kapsim.patient import Patient
+    from kapsim.protocol import Protocol
+
+    document = strict_yaml.read(path)
+    if isinstance(document.data, list):
+        raise document.error(
+            (), "is a list of records; evidence files are called parameters-*.yaml, observed-*.yaml or model.yaml"
+        )
+    keys = set(document.data) if isinstance(document.data, dict) else set()
+    scores = {kind: len(keys & _keys(kind)) for kind in (Protocol, Patient)}
+    # What both have, such as schema_version, tells nothing: then it is a protocol that lacks its keys.
+    if scores[Patient] > scores[Protocol] or (keys and keys <= _keys(Patient)):
+        file_model.validate(Patient, document)
+        return f"{path}: patient, right"
+    protocol = file_model.validate(Protocol, document)
+    doses, sessions = len(protocol.dose_events()), len(protocol.session_events())
+    return f"{path}: protocol {protocol.name}, right (doses: {doses}, therapy sessions: {sessions})"
+
+
+def _keys(kind: type) -> set[str]:
+    from pydantic import BaseModel
+
+    assert issubclass(kind, BaseModel)
+    return {field.alias or name for name, field in kind.model_fields.items()}

@@ -1,0 +1,114 @@
+"""Commands that print what there is: protocols, variants, equations and the publications behind a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kapsim.cli.options import NOTE
+
+protocols_app = typer.Typer(
+    name="protocols",
+    help="List the named protocols, or show one as a file to start from.",
+    epilog=NOTE,
+    invoke_without_command=True,
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+#: What each switch of the contested links stands for; a test holds it against the switches there are.
+SWITCH_TEXTS = {
+    "indirect": "the indirect arm of translation, through evoked glutamate and AMPA receptors",
+    "direct": "the direct arm of translation, through block of receptors at rest",
+    "hnk": "hydroxynorketamine adds to AMPA drive",
+    "opioid_gate": "naltrexone closes potentiation and its effect on mood",
+    "mtor_elimination": "mTOR inhibition slows the loss of spines instead of translation",
+    "fast_tnf": "ketamine lowers TNF within hours",
+    "slow_down": "ketamine lowers cytokines over a course",
+    "il6_up": "ketamine raises IL-6",
+    "dmn": "the path from the default mode network to rumination and learning",
+    "window": "the plasticity window gates therapy",
+    "links": "everything from brain to mood (without it, expectancy alone)",
+}
+_FORMATS = {"cite": ("text", "bibtex"), "equations": ("text", "latex")}
+
+
+@protocols_app.callback()
+def protocols(context: typer.Context) -> None:
+    """List the named protocols, or show one with `show NAME`."""
+    if context.invoked_subcommand is not None:
+        return
+    from kapsim.protocol import named_protocols
+
+    titles = named_protocols()
+    width = max(map(len, titles))
+    for name, title in titles.items():
+        typer.echo(f"{name:<{width}}  {title}")
+
+
+@protocols_app.command(epilog=NOTE)
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a protocol, or a file.")],
+) -> None:
+    """Print a protocol as YAML: copy it, change it, run it."""
+    from kapsim.protocol import load_protocol
+
+    typer.echo(load_protocol(name).to_yaml(), nl=False)
+
+
+def variants() -> None:
+    """List the settings of the contested links."""
+    from kapsim.mechanisms.switches import VARIANTS
+
+    standard = VARIANTS["standard"]
+    width = max(map(len, VARIANTS))
+    for name, switches in VARIANTS.items():
+        changed = [
+            f"{'on' if value else 'off'}: {SWITCH_TEXTS[field]}"
+            for field, value in switches._asdict().items()
+            if value != getattr(standard, field)
+        ]
+        same = "what runs where no variant is named" if name == "standard" else "as standard"
+        typer.echo(f"{name:<{width}}  {'; '.join(changed) or same}")
+
+
+def equations(
+    link: Annotated[str | None, typer.Argument(metavar="[LINK]", help="One link of the chain; all by default.")] = None,
+    format: Annotated[str, typer.Option("--format", help="text or latex.")] = "text",
+) -> None:
+    """Print the equations, typeset from the code that is run."""
+    _check_format("equations", format)
+    from kapsim.equations import typeset
+
+    typer.echo(typeset(link, format))
+
+
+def cite(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="results.nc of a run, or the folder it is in.")],
+    format: Annotated[str, typer.Option("--format", help="text or bibtex.")] = "text",
+) -> None:
+    """Print the publications behind the numbers that a run used."""
+    _check_format("cite", format)
+    from kapsim.evidence import load_parameters, references, to_bibtex, to_text
+    from kapsim.store import load_results
+
+    used = json.loads(load_results(result).attrs["parameters_used"])
+    known = load_parameters()
+    unknown = sum(not isinstance(name, str) or name not in known for name in used)
+    if unknown:
+        typer.echo(
+            f"kapsim: note: {unknown} of {len(used)} parameters are unknown to this version and left out", err=True
+        )
+    found = references(name for name in used if isinstance(name, str) and name in known)
+    typer.echo(to_bibtex(found) if format == "bibtex" else to_text(found))
+
+
+def _check_format(command: str, wanted: str) -> None:
+    if wanted not in _FORMATS[command]:
+        from kapsim.errors import InputError
+
+        raise InputError(f"--format: no format {wanted!r}; it is one of {', '.join(_FORMATS[command])}")

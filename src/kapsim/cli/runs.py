@@ -1,0 +1,187 @@
+"""``kapsim run`` and ``kapsim demo``: one protocol, its results and its report."""
+
+from __future__ import annotations
+
+import json as json_format
+import math
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kapsim.cli.options import RESULTS_FOLDER, Draws, Json, PatientFile, Seed, Variant, shown_path
+from kapsim.cli.progress import SIMULATION_STAGES, stages
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.console import Console
+
+    from kapsim.outcomes import Endpoint
+    from kapsim.patient import Patient
+    from kapsim.protocol import Protocol
+
+REPORT_NAME = "report.html"
+_DEMO_PROTOCOL = "kap_six_sessions"
+_DEMO_DRAWS = 200
+_PROVENANCE = ("kapsim_version", "evidence_version", "evidence_hash", "protocol_name", "variant", "command")
+
+
+def run(
+    protocol: Annotated[
+        str, typer.Argument(metavar="PROTOCOL", help="Name of a protocol (see `kapsim protocols`) or a YAML file.")
+    ],
+    patient: PatientFile = None,
+    variant: Variant = "standard",
+    draws: Draws = 200,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder for results.nc and report.html [kapsim-results/PROTOCOL]."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Simulate a protocol; write its results and its report."""
+    command = command_line(["run", shown_path(protocol)], patient, variant, draws, seed)
+    _run(protocol, patient, variant, draws, seed, command, out=out, as_json=json)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for results.nc and report.html.")] = Path(
+        "demo"
+    ),
+    draws: Draws = _DEMO_DRAWS,
+) -> None:
+    """Simulate six KAP sessions and leave a report to look at."""
+    command = command_line(["run", _DEMO_PROTOCOL], None, "standard", draws, 0)
+    _run(_DEMO_PROTOCOL, None, "standard", draws, 0, command, out=out, as_json=False)
+
+
+def command_line(words: list[str], patient: Path | None, variant: str, draws: int, seed: int) -> str:
+    """Return the command that gives the same results again, without the folders of this machine."""
+    more = [] if patient is None else ["--patient", shown_path(patient)]
+    return shlex.join(["kapsim", *words, *more, "--variant", variant, "--draws", str(draws), "--seed", str(seed)])
+
+
+def _run(
+    name_or_path: str,
+    patient: Path | None,
+    variant: str,
+    draws: int,
+    seed: int,
+    command: str,
+    *,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    from kapsim.protocol import load_protocol
+
+    protocol = load_protocol(name_or_path)
+    if as_json and out is None:
+        with stages(SIMULATION_STAGES) as begin:
+            dataset = simulated(protocol, patient, variant, draws, seed, command, begin)
+        _print_json(dataset, {})
+        return
+
+    from kapsim.files import output_folder, write_together
+    from kapsim.store import RESULTS_NAME, results_bytes
+
+    folder = RESULTS_FOLDER / protocol.name if out is None else out
+    results, report = folder / RESULTS_NAME, folder / REPORT_NAME
+    with output_folder(folder), stages(SIMULATION_STAGES + 2) as begin:
+        dataset = simulated(protocol, patient, variant, draws, seed, command, begin)
+        begin("making the report")
+        page = report_page(dataset)
+        begin("writing the files")
+        write_together({results: results_bytes(dataset), report: page.encode("utf-8")})
+    if as_json:
+        _print_json(dataset, {"results": results.as_posix(), "report": report.as_posix()})
+        return
+    _print_summary(dataset)
+    typer.echo(f"\nreport:  {report}\nresults: {results}")
+
+
+def simulated(
+    protocol: Protocol,
+    patient: Patient | Path | None,
+    variant: str,
+    draws: int,
+    seed: int,
+    command: str,
+    begin: Callable[[str], None],
+) -> xr.Dataset:
+    """Simulate, and record in the results which command it was."""
+    from kapsim.simulation import simulate
+
+    dataset = simulate(protocol, patient, variant=variant, draws=draws, seed=seed, progress=begin)
+    return dataset.assign_attrs(command=command)
+
+
+def report_page(dataset: xr.Dataset) -> str:
+    """Return the report of a run as a page."""
+    from kapsim.outcomes import endpoints
+    from kapsim.report.html import report_html
+
+    return report_html(dataset, endpoints=endpoints(dataset))
+
+
+def output(pipe_width: int = 120) -> Console:
+    """Return the console of standard output; into a pipe or a file, lines are as wide as the table needs."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=pipe_width)
+
+
+def _print_summary(dataset: xr.Dataset) -> None:
+    from kapsim.outcomes import endpoints
+    from kapsim.report.summary import print_summary
+
+    print_summary(dataset, endpoints(dataset), console=output())
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print JSON for programs: no number in it is infinite or missing, that is null."""
+    typer.echo(json_format.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def number(value: float) -> float | None:
+    """Return a number fit for JSON: null where there is none."""
+    return float(value) if math.isfinite(value) else None
+
+
+def account(dataset: xr.Dataset) -> dict[str, Any]:
+    """Return a run as plain data: what it was, and each endpoint over its people."""
+    from kapsim.outcomes import endpoints
+
+    return {
+        "provenance": {
+            **{name: str(dataset.attrs[name]) for name in _PROVENANCE},
+            "seed": int(dataset.attrs["seed"]),
+            "draws": int(dataset.attrs["draws"]),
+        },
+        "endpoints": {name: _endpoint(endpoint) for name, endpoint in endpoints(dataset).items()},
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    import numpy as np
+
+    from kapsim.outcomes import summarise
+
+    known = endpoint.values[np.isfinite(endpoint.values)]
+    return {
+        **summarise(endpoint.values),
+        # Of a yes-or-no endpoint this is the share of people.
+        "mean": float(known.mean()) if len(known) else None,
+        "n": len(known),
+        "unit": endpoint.unit,
+        "long_name": endpoint.long_name,
+    }
+
+
+def _print_json(dataset: xr.Dataset, files: Mapping[str, str]) -> None:
+    from kapsim.statements import DISCLAIMER
+
+    print_json({"disclaimer": DISCLAIMER, **account(dataset), "files": dict(files)})
