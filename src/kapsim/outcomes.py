@@ -99,12 +99,18 @@ def endpoints(dataset: xr.Dataset) -> dict[str, Endpoint]:
     response, remission, relapse = (
         load_parameters()[f"mood.definition.{name}"].value for name in ("response", "remission", "relapse")
     )
-    for label, time in (("4h", 4.0), ("24h", DAY), ("day7", 7 * DAY), ("day14", 14 * DAY), ("day28", 28 * DAY)):
+    for label, text, time in (
+        ("4h", "4 h", 4.0),
+        ("24h", "24 h", DAY),
+        ("day7", "7 days", 7 * DAY),
+        ("day14", "14 days", 14 * DAY),
+        ("day28", "28 days", 28 * DAY),
+    ):
         if origin + time <= end:
             score = at("madrs", origin + time)
             since = "the first dose" if doses else "the start"
-            add(f"madrs_change_{label}", "points", f"change of MADRS, {label} after {since}", score - baseline)
-            add(f"response_{label}", "1", f"response, {label} after {since}", score <= (1 - response) * baseline)
+            add(f"madrs_change_{label}", "points", f"change of MADRS, {text} after {since}", score - baseline)
+            add(f"response_{label}", "1", f"response, {text} after {since}", score <= (1 - response) * baseline)
     final = at("madrs", end)
     add("madrs_end", "points", "MADRS at the end", final)
     add("madrs_change_end", "points", "change of MADRS at the end", final - baseline)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.course import Course, build_course, drugs_seen, metabolite_volumes
-from kapsim.engine.exponential import EVENT_BLOCK, OUTPUT_BLOCK, SIZE_SLOTS, STEP_BLOCK, Plan, phi_coefficients, solve
+from kapsim.engine.exponential import (
+    EVENT_BLOCK,
+    OUTPUT_BLOCK,
+    SIZE_SLOTS,
+    STEP_BLOCK,
+    Plan,
+    Task,
+    phi_coefficients,
+    solve,
+    split,
+)
 from kapsim.engine.grid import TICKS_PER_HOUR, Resolution
 from kapsim.engine.linear import propagators
 from kapsim.errors import SolverError
@@ -79,8 +91,12 @@ def simulate(
     say("drawing people")
     people = sample_people(who, draws, seed, spread=spread)
     course = build_course(plan_of, people)
+    # the solver leaves the interpreter free for most of its time: load what labels the results meanwhile
+    loading = threading.Thread(target=import_module, args=("xarray",), daemon=True)
+    loading.start()
     say("solving")
     states, amounts = integrate(course, people, switches)
+    loading.join()
     say("reading out")
     return label(plan_of, who, people, course, states, amounts, provenance(variant, seed, draws))
 
@@ -114,7 +130,18 @@ def integrate(course: Course, people: People, switches: Switches) -> tuple[Array
     start = np.zeros(plan.jumps.shape[1:])
     outputs = len(course.outputs)
     padded = -(-outputs // OUTPUT_BLOCK) * OUTPUT_BLOCK
-    states, amounts = (np.array(kept)[:outputs] for kept in solve(_rates, drugs_seen, plan, rest, start, args, padded))
+
+    def task(part: NDArray[np.int64]) -> Task:
+        tables = plan._replace(
+            half=plan.half[..., part], jumps=plan.jumps[..., part], coefficients=plan.coefficients[..., part]
+        )
+        own = {name: value if name == "switches" else value[..., part] for name, value in args.items()}
+        return Task(tables, rest[:, part], start[..., part], own)
+
+    solved = solve(_rates, drugs_seen, [task(part) for part in split(people.size)], padded)
+    states, amounts = (
+        np.concatenate([kept[which][:outputs] for kept in solved], axis=-1)[..., : people.size] for which in (0, 1)
+    )
     states[0], amounts[0] = rest, start
     _check(states, course)
     return states, amounts

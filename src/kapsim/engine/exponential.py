@@ -7,8 +7,10 @@ the end of each step, where the stages need them. The global error falls with th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +26,8 @@ STEP_BLOCK = 512
 SIZE_SLOTS = 16
 EVENT_BLOCK = 32
 OUTPUT_BLOCK = 128
+#: Patients are split over the cores in parts of at least this many, each a multiple of the vector width.
+SMALLEST_PART, LANES = 32, 8
 
 
 class Plan(NamedTuple):
@@ -97,6 +101,12 @@ def _solve(
     def advance(half: Any, x: Any) -> Any:
         return jnp.sum(half * x[:, None, :, :], axis=2)
 
+    # compiled as one function, so that four stages are traced and lowered once
+    def remainder_of(values: Any, drug: Any, inputs: Any) -> Any:
+        return rates(values, observe(drug, args), inputs, args) + args["decay"] * values
+
+    remainder = jax.jit(remainder_of)
+
     def step(carry: Any, row: Any) -> tuple[Any, None]:
         y, x, kept_y, kept_x = carry
         size, event, setting, slot = row
@@ -107,16 +117,13 @@ def _solve(
         whole, semi, phi, first, second, third, last = plan.coefficients[size]
         inputs = plan.settings[setting]
 
-        def rest_of(values: Any, drug: Any) -> Any:
-            return rates(values, observe(drug, args), inputs, args) + args["decay"] * values
-
-        n0 = rest_of(y, x)
+        n0 = remainder(y, x, inputs)
         a = semi * y + phi * n0
-        n1 = rest_of(a, middle)
+        n1 = remainder(a, middle, inputs)
         b = semi * y + phi * n1
-        n2 = rest_of(b, middle)
+        n2 = remainder(b, middle, inputs)
         c = semi * a + phi * (2.0 * n2 - n0)
-        n3 = rest_of(c, end)
+        n3 = remainder(c, end, inputs)
         y = whole * y + first * n0 + second * n1 + third * n2 + last * n3
         kept_y = lax.dynamic_update_index_in_dim(kept_y, y, slot, 0)
         kept_x = lax.dynamic_update_index_in_dim(kept_x, end, slot, 0)
@@ -130,16 +137,19 @@ def _solve(
     return kept_y, kept_x
 
 
+class Task(NamedTuple):
+    """One part of a batch: the same steps, other patients; shapes as in `Plan`."""
+
+    plan: Plan
+    state: Array  # (states, B), start of the states
+    linear: Array  # (M, n, B), start of the compartments
+    args: Any  # anything the callables need; holds 'decay', (states, B)
+
+
 def solve(
-    rates: Callable[..., Any],
-    observe: Callable[..., Any],
-    plan: Plan,
-    state: Array,
-    linear: Array,
-    args: Any,
-    outputs: int,
-) -> tuple[Array, Array]:
-    """Integrate the driven system over the plan's steps.
+    rates: Callable[..., Any], observe: Callable[..., Any], tasks: Sequence[Task], outputs: int
+) -> list[tuple[Array, Array]]:
+    """Integrate the driven system over each task's steps, the tasks side by side on all cores.
 
     Parameters
     ----------
@@ -147,31 +157,52 @@ def solve(
         `rates(state, drive, setting, args)` → time derivative, shape (states, B), per hour. Pure JAX.
     observe : callable
         `observe(compartments, args)` → the drive that the rates need.
-    plan : Plan
-        Steps, events, propagators and coefficients.
-    state, linear : ndarray
-        Start of the states, shape (states, B), and of the compartments, shape (M, n, B).
-    args : pytree
-        Anything the callables need; must hold 'decay', shape (states, B).
+    tasks : sequence of Task
+        Parts of one shape, so that they share one program.
     outputs : int
         Number of outputs O.
 
     Returns
     -------
-    tuple of ndarray
-        States (O, states, B) and compartments (O, M, n, B) at the outputs. May hold non-finite values: check.
+    list of tuple of ndarray
+        For each task the states (O, states, B) and compartments (O, M, n, B) at the outputs. They may hold values that
+        are not finite: check.
     """
-    states, compartments = _compiled(rates, observe)(plan, state, linear, args, outputs)
-    return states, compartments
+    tree = jax_numpy().tree
+    shapes = tuple((leaf.shape, leaf.dtype.name) for leaf in tree.leaves(tasks[0]))
+    program = _program(rates, observe, outputs, tree.structure(tasks[0]), shapes)
+
+    def run(task: Task) -> tuple[Array, Array]:
+        states, compartments = program(*task)
+        return np.array(states), np.array(compartments)
+
+    with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
+        return list(pool.map(run, tasks))
 
 
-_programs: dict[tuple[Callable[..., Any], Callable[..., Any]], Callable[..., Any]] = {}
+@functools.lru_cache(maxsize=16)
+def _program(
+    rates: Callable[..., Any],
+    observe: Callable[..., Any],
+    outputs: int,
+    structure: Any,
+    shapes: tuple[tuple[tuple[int, ...], str], ...],
+) -> Callable[..., Any]:
+    """Compile once for a pair of callables and the shapes of a task."""
+    jax = jax_numpy()
+    leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
+    solver = jax.jit(lambda plan, state, linear, args: _solve(rates, observe, plan, state, linear, args, outputs))
+    program: Callable[..., Any] = solver.lower(*jax.tree.unflatten(structure, leaves)).compile()
+    return program
 
 
-def _compiled(rates: Callable[..., Any], observe: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile once for a pair of callables; shapes decide the rest."""
-    key = (rates, observe)
-    if key not in _programs:
-        jax = jax_numpy()
-        _programs[key] = jax.jit(partial(_solve, rates, observe), static_argnums=(4,))
-    return _programs[key]
+def split(count: int) -> list[NDArray[np.int64]]:
+    """Split `count` patients into equal parts, one a core, of a multiple of eight each.
+
+    The last patient fills what is left over. Eight is the widest vector of the machines in use: every patient is then
+    computed by the same instructions whatever the size of the batch.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    parts = max(min(cores, count // SMALLEST_PART), 1)
+    size = -(-count // (parts * LANES)) * LANES
+    return [np.minimum(np.arange(first, first + size), count - 1) for first in range(0, parts * size, size)]
