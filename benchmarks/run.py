@@ -34,11 +34,18 @@ def run_once(draws: int, cache: Path, out: Path) -> float:
 
 def peer(patients: int) -> float:
     """Return LSODA's seconds a patient."""
-    from reference import reference_solution
+    from reference import solve_reference
 
+    from kapsim.course import build_course
+    from kapsim.model import variant_switches
+    from kapsim.patient.sampling import sample_people
+    from kapsim.protocol import load_protocol
+
+    protocol, people = load_protocol(PROTOCOL), sample_people(None, patients, 0)
+    course = build_course(protocol, people)
     start = time.perf_counter()
-    for seed in range(patients):
-        reference_solution(PROTOCOL, seed=seed, rtol=1e-6, atol=1e-9)
+    for patient in range(patients):
+        solve_reference(protocol, course, people, variant_switches("standard"), patient=patient, rtol=1e-6)
     return (time.perf_counter() - start) / patients
 
 

@@ -37,7 +37,10 @@ class Resolution:
     def finer(self, factor: int) -> Resolution:
         """Return a grid `factor` (a power of two) times as fine everywhere."""
         return Resolution(
-            max(self.sharp // factor, 1), self.soft // factor, self.growth * factor, max(self.largest // factor, 1)
+            max(self.sharp // factor, 1),
+            max(self.soft // factor, 1),
+            self.growth * factor,
+            max(self.largest // factor, 1),
         )
 
 
