@@ -34,12 +34,11 @@ def run_once(draws: int, cache: Path, out: Path) -> float:
 
 def peer(patients: int) -> float:
     """Return LSODA's seconds a patient."""
-    from reference import solve_reference
-
     from kapsim.course import build_course
     from kapsim.model import variant_switches
     from kapsim.patient.sampling import sample_people
     from kapsim.protocol import load_protocol
+    from reference import solve_reference
 
     protocol, people = load_protocol(PROTOCOL), sample_people(None, patients, 0)
     course = build_course(protocol, people)

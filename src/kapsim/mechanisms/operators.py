@@ -1,8 +1,8 @@
 """The few operators that rate equations may use besides plain arithmetic.
 
 Each works on floats, NumPy arrays, JAX arrays and SymPy expressions, so that an equation written once can be run,
-differentiated, exported and typeset. `power` and `positive_part` are smooth at zero: their value and their gradient are
-finite and right there, which keeps both derivatives and the order of the solver.
+differentiated, exported and typeset. `power` and `positive_part` are smooth at zero: value and gradient are
+finite there (the gradient is zero at exactly zero), which keeps derivatives and the order of the solver.
 """
 
 from __future__ import annotations
