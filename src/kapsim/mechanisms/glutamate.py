@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kapsim.mechanisms.base import Mechanism, parameter
-from kapsim.mechanisms.operators import Value
+from kapsim.mechanisms.operators import Value, exp
 
 
 class GlutamateState(NamedTuple):
@@ -44,4 +44,4 @@ class Glutamate(Mechanism):
 
     def glx_mrs(self, state: GlutamateState, rest: GlutamateState, strength: Value) -> Value:
         """Glutamate plus glutamine by spectroscopy, healthy = 1: lower with lost synapses, moved little by release."""
-        return 1.0 - self.mrs_strength * (1.0 - strength) + self.mrs_gain * (state.level - rest.level)
+        return exp(self.mrs_gain * (state.level - rest.level) - self.mrs_strength * (1.0 - strength))

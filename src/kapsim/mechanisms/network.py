@@ -68,13 +68,17 @@ class Network(Mechanism):
     def activity(
         self, state: NetworkState, block: Block, strength: Value, subgenual: Value, setting: Setting
     ) -> Activity:
-        """Read-outs; `subgenual` is the person's excitatory efficacy at the subgenual node, healthy = 1."""
+        """Read-outs; `subgenual` is the person's excitatory efficacy at the subgenual node, healthy = 1.
+
+        Gains act on the logarithm: to first order the same as a sum, and never below zero.
+        """
         pyramidal = self.excitation(block, setting) / state.inhibition
         surplus, lost = pyramidal - 1.0, 1.0 - strength
+        activity = self.dmn_subgenual * (subgenual - 1.0) + self.dmn_strength * lost + self.dmn_firing * surplus
         return Activity(
-            interneuron=1.0 - self.interneuron_loss * block.interneuron,
+            interneuron=exp(-self.interneuron_loss * block.interneuron),
             pyramidal=pyramidal,
-            dmn=1.0 + self.dmn_subgenual * (subgenual - 1.0) + self.dmn_strength * lost + self.dmn_firing * surplus,
-            dmn_connectivity=1.0 + self.connectivity_strength * lost + self.connectivity_firing * surplus,
-            sgacc_dmn=subgenual * (1.0 + self.sgacc_strength * lost),
+            dmn=exp(activity),
+            dmn_connectivity=exp(self.connectivity_strength * lost + self.connectivity_firing * surplus),
+            sgacc_dmn=subgenual * exp(self.sgacc_strength * lost),
         )
