@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from math import factorial
@@ -60,6 +61,13 @@ co_medication:
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_programs() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        reference.few_programs(patch, steps=8192, outputs=2048)
+        yield
+
+
 def errors(
     given_protocol: Protocol,
     people: People,
@@ -89,7 +97,7 @@ def test_named_protocols_agree_with_lsoda_in_every_state_and_compartment(name: s
 
 @pytest.mark.parametrize(("name", "tolerance"), [("stressed", 1e-5), ("mixed", 1e-4)])
 def test_other_routes_and_medicines_agree_with_lsoda(name: str, tolerance: float) -> None:
-    # "mixed": rifampicin and a benzodiazepine keep glutamate at its threshold for hours, see the sampled people
+    # "mixed": memantine keeps glutamate near the threshold of translation for a day, see the sampled people below
     assert not beyond(errors(reference.protocol(ODD[name], horizon="1 wk"), TYPICAL), tolerance)
 
 
@@ -103,7 +111,7 @@ def test_variants_agree_with_lsoda(variant: str) -> None:
 # translation first and in what follows it a tenth of that. The typical person is past the threshold sooner.
 
 
-@pytest.mark.parametrize("patient", range(4))
+@pytest.mark.parametrize("patient", [0, 1])
 @pytest.mark.parametrize("name", ["single_infusion", "kap_six_sessions"])
 def test_sampled_people_agree_with_lsoda(name: str, patient: int) -> None:
     assert not beyond(errors(load_protocol(name), SAMPLED, patient), 1e-4)
@@ -123,10 +131,9 @@ def test_refining_the_grid_lowers_the_error_with_the_fourth_power() -> None:
     plan = reference.protocol(
         "doses: [{drug: ketamine, route: im, amount: 1 mg/kg, at: [0 h]}]\n"
         "therapy: [{kind: cbt, duration: 1 h, at: [24 h]}]\n",
-        horizon="4 d",
+        horizon="3 d",
     )
-    # coarse enough that all three grids are of one padded length: one program for all
-    coarse = Resolution(sharp=16, soft=64, growth=4, largest=1024)
+    coarse = Resolution(sharp=16, soft=64, growth=3, largest=1024)
     exact: tuple[Array, Array] | None = None
     size = []
     for factor in (1, 2, 4):
