@@ -236,20 +236,21 @@ def moves_a_run(identifier: str) -> list[str]:
 
 
 #: Parameters that decide who is in a sample: the typical person shows nothing of them, being one woman of 46.
-DECIDING = ("patient.female", "patient.age")
+DECIDING = ("patient.female", "patient.age", "patient.belief_severity", "patient.deficit_limit")
 
 
 def moves_a_sample(identifier: str) -> list[str]:
-    """Return whether a parameter moves the kinetics of somebody in a sample of people who differ."""
+    """Return whether a parameter moves the kinetics or the rest of somebody in a sample of people who differ."""
 
-    def matrices() -> np.ndarray:
-        people = sample_people(None, 400, 0)
+    def drawn() -> dict[str, np.ndarray]:
+        people = sample_people(None, 2000, 0)
         kinetics = Pharmacokinetics.build(people.values)
-        return course.rate_matrix(kinetics, "s", people, compartments(frozenset()), frozenset())
+        matrix = course.rate_matrix(kinetics, "s", people, compartments(frozenset()), frozenset())
+        return {"clearance": matrix, **people.traits._asdict()}
 
-    plain, registry = matrices(), registry_with(identifier)
+    plain, registry = drawn(), registry_with(identifier)
     with mock.patch.object(sampling, "load_parameters", return_value=registry):
-        return ["sample: clearance"] if (matrices() != plain).any() else []
+        return [f"sample: {name}" for name, values in drawn().items() if (values != plain[name]).any()]
 
 
 @pytest.mark.parametrize("identifier", load_parameters())

@@ -149,7 +149,11 @@ def _with_patient(
             for identifier in ids:
                 values[identifier] = values[identifier] * (1.0 if factor is None else factor)
     schema = values["mind.schema_healthy"]
-    odds = values["patient.belief"] / (1.0 - values["patient.belief"]) * np.exp(2.0 * (sick - 1.0))
+    odds = (
+        values["patient.belief"]
+        / (1.0 - values["patient.belief"])
+        * np.exp(values["patient.belief_severity"] * (sick - 1.0))
+    )
     belief = schema if healthy else np.maximum(odds / (1.0 + odds), schema)
     female = (_uniform(keyed, count) < values["patient.female"]).astype(float)
     if given.sex is not None:
@@ -157,8 +161,8 @@ def _with_patient(
     traits = Traits(
         madrs=np.clip(madrs, *_INSIDE_MADRS),
         hama=np.clip(hama, *_INSIDE_HAMA),
-        spines=1.0 - np.minimum(values["patient.spine_deficit"] * sick, _LARGEST_DEFICIT),
-        bdnf=1.0 - np.minimum(values["patient.bdnf_deficit"] * sick, _LARGEST_DEFICIT),
+        spines=1.0 - np.minimum(values["patient.spine_deficit"] * sick, values["patient.deficit_limit"]),
+        bdnf=1.0 - np.minimum(values["patient.bdnf_deficit"] * sick, values["patient.deficit_limit"]),
         subgenual=np.ones(count) if healthy else values["patient.subgenual"],
         belief=belief,
         crp=crp,
@@ -172,10 +176,9 @@ def _with_patient(
     return People(values, traits, body, draw_of.astype(np.int64), keyed)
 
 
-#: Scores at the very ends of a scale have no logit; deficits beyond this are not a living cortex.
+#: Scores at the very ends of a scale have no logit.
 _INSIDE_MADRS = (0.5, 59.5)
 _INSIDE_HAMA = (0.5, 55.5)
-_LARGEST_DEFICIT = 0.6
 
 
 def _uniform(keyed: Keyed, count: int) -> Array:
