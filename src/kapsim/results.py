@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.course import Course, drugs_seen, metabolite_volumes
+from kapsim.errors import SolverError
 from kapsim.evidence import load_parameters
 from kapsim.mechanisms.base import Setting
 from kapsim.mechanisms.pharmacokinetics import Pharmacokinetics
@@ -104,6 +105,11 @@ def label(
     -------
     xarray.Dataset
         Dimensions (patient, time), every variable of `VARIABLES`.
+
+    Raises
+    ------
+    SolverError
+        Where a variable of a patient is not finite.
     """
     import xarray as xr
 
@@ -111,6 +117,12 @@ def label(
 
     hours = course.grid.hours[course.outputs]
     values = _values(protocol, people, course, hours, states, amounts, provenance["variant"])
+    for name in VARIABLES:
+        broken = ~np.isfinite(values[name])
+        if broken.any():
+            patient_index = int(np.argmax(broken.any(axis=0)))
+            first = int(np.argmax(broken[:, patient_index]))
+            raise SolverError(patient_index, float(hours[max(first - 1, 0)]), name)
     variables = {
         name: (
             ("patient", "time"),
