@@ -27,8 +27,8 @@ from kapsim.patient.sampling import People, sample_people
 from kapsim.protocol import Protocol, parse_protocol
 from kapsim.simulation import integrate, provenance
 
-#: Smallest change, relative to the largest value of a variable, that counts as one: a hundred times the noise.
-NOTICEABLE = 1e-7
+#: Smallest change, relative to the largest value of a variable, that counts as one: far above the noise.
+NOTICEABLE = 1e-6
 #: Coarse: a tenth of a parameter is far more than the error of these steps, and all persons share it.
 COARSE = Resolution(sharp=8, soft=64, growth=8, largest=8192)
 
