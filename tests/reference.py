@@ -46,7 +46,7 @@ def few_programs(patch: pytest.MonkeyPatch, *, steps: int, outputs: int) -> None
     patch.setattr("kapsim.simulation.STEP_BLOCK", steps)
     patch.setattr("kapsim.simulation.OUTPUT_BLOCK", outputs)
     patch.setattr("kapsim.simulation.EVENT_BLOCK", 64)
-    patch.setattr("kapsim.course.compartments", lambda _: COMPARTMENTS)
+    patch.setattr("kapsim.mechanisms.pharmacokinetics.compartments", lambda _: COMPARTMENTS)
 
 
 def select(people: People, which: Any) -> People:

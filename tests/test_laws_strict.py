@@ -285,7 +285,7 @@ def test_padding_and_unused_depots_change_no_result(monkeypatch: pytest.MonkeyPa
     for name, size in (("STEP_BLOCK", 512), ("OUTPUT_BLOCK", 128), ("EVENT_BLOCK", 32)):
         monkeypatch.setattr(f"kapsim.simulation.{name}", size)
     needed = tuple(name for name in COMPARTMENTS if name not in DEPOTS)
-    monkeypatch.setattr("kapsim.course.compartments", lambda _: needed)
+    monkeypatch.setattr("kapsim.mechanisms.pharmacokinetics.compartments", lambda _: needed)
     shipped = run(plan, SAMPLED)
     np.testing.assert_array_equal(padded[0], shipped[0])
     np.testing.assert_allclose(padded[1], shipped[1], rtol=1e-11, atol=1e-14)

@@ -101,7 +101,7 @@ def literals(path: Path) -> set[str]:
     return found
 
 
-MODULES = [*sorted(Path(kapsim.mechanisms.base.__file__).parent.glob("*.py")), Path(kapsim.model.__file__)]
+MODULES = [*sorted(Path(kapsim.mechanisms.base.__file__).parent.rglob("*.py")), Path(kapsim.model.__file__)]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)

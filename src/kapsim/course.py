@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.engine.grid import TICKS_PER_HOUR, Grid, Resolution, build_grid, to_ticks
 from kapsim.evidence import load_parameters
+from kapsim.kinetic_sets import DEFAULT, build_kinetics
 from kapsim.mechanisms.base import Drugs, Setting
-from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS, ROUTES, S_SHARE, Pharmacokinetics, compartments
+from kapsim.mechanisms.kinetics import Input, Kinetics, pump_of
+from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS, S_SHARE
 from kapsim.patient.sampling import People
 from kapsim.protocol import Protocol
+from kapsim.protocol.events import DoseEvent
 
 Array = NDArray[np.float64]
 
@@ -30,8 +34,16 @@ EVERY_HOURS = 8.0
 SHAM = frozenset({"sham_training"})
 
 
-#: Positions of the compartments that drive the chain, counted from the end (see `pharmacokinetics.COMPARTMENTS`).
-CENTRAL, NORKETAMINE, HYDROXYNORKETAMINE, EFFECT = -11, -6, -4, -1
+class Seen(NamedTuple):
+    """Positions of the compartments that drive the chain, counted from the end, where depots do not shift them.
+
+    None stands for a metabolite that the kinetics lack.
+    """
+
+    central: int
+    norketamine: int | None
+    hydroxynorketamine: int | None
+    effect: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,8 @@ class Course:
         Setting of each step.
     dose_ticks : tuple of int
         Starts of doses.
+    kinetics : Kinetics
+        The set in use, with each person's parameters.
     """
 
     grid: Grid
@@ -65,9 +79,19 @@ class Course:
     jumps: dict[int, Array]
     settings: list[Setting]
     dose_ticks: tuple[int, ...]
+    kinetics: Kinetics
+
+    @property
+    def seen(self) -> Seen:
+        """Where the compartments stand that drive the chain."""
+        behind = {name: place - len(self.compartments) for place, name in enumerate(self.compartments)}
+        metabolites = (behind.get("norketamine"), behind.get("hydroxynorketamine"))
+        return Seen(behind["central"], *metabolites, behind["effect"])
 
 
-def build_course(protocol: Protocol, people: People, resolution: Resolution | None = None) -> Course:
+def build_course(
+    protocol: Protocol, people: People, resolution: Resolution | None = None, kinetics: str = DEFAULT
+) -> Course:
     """Lay a protocol out for a sample of people.
 
     Parameters
@@ -76,8 +100,21 @@ def build_course(protocol: Protocol, people: People, resolution: Resolution | No
     people : People
     resolution : Resolution, optional
         How fine the grid is.
+    kinetics : str
+        Name of the kinetics, see `kapsim.kinetic_sets`.
+
+    Raises
+    ------
+    InputError
+        Where the kinetics are unknown or do not know a dose of the protocol.
     """
     doses, spans = protocol.dose_events(), _spans(protocol)
+    chosen = build_kinetics(kinetics, people)
+    taken = frozenset(item.drug for item in protocol.co_medications() if item.drug in CYP_DRUGS)
+    chosen.check_taken(taken)
+    given = [dose for dose in doses if dose.drug in S_SHARE]
+    for dose in given:
+        chosen.check_dose(dose.drug, dose.route)
     starts = tuple(to_ticks(dose.start_h) for dose in doses)
     ends = tuple(
         max(to_ticks(dose.end_h), start + 1) if dose.duration_h else start
@@ -86,34 +123,32 @@ def build_course(protocol: Protocol, people: People, resolution: Resolution | No
     horizon = to_ticks(protocol.horizon_h)
     soft = {tick for start, end, _, _ in spans for tick in (start, end)}
     ratings = [to_ticks(hours) for hours in protocol.rating_times()]
-    grid = build_grid(horizon, (*starts, *ends), soft, ratings, resolution or Resolution())
-    kinetics = Pharmacokinetics.build(people.values)
-    names = compartments(frozenset(dose.route for dose in doses if dose.route in ROUTES))
+    releases = {tick for dose in given for tick in _release_ticks(chosen, dose, people)}
+    grid = build_grid(horizon, (*starts, *ends, *releases), soft, ratings, resolution or Resolution())
+    names = chosen.compartments(frozenset(dose.route for dose in given))
     systems = ("s", "r", "midazolam") if any(dose.drug == "midazolam" for dose in doses) else ("s", "r")
-    taken = frozenset(item.drug for item in protocol.co_medications() if item.drug in CYP_DRUGS)
-    matrices = np.stack([rate_matrix(kinetics, system, people, names, taken) for system in systems])
-    jumps: dict[int, Array] = {}
+    matrices = np.stack([rate_matrix(chosen, system, people, names, taken) for system in systems])
+    jumps = _Jumps(grid, names, systems, people.size)
     for number, (dose, start, end) in enumerate(zip(doses, starts, ends, strict=True)):
-        occasion = people.keyed.normal(f"occasion:{number}", people.size)
-        milligrams = dose.amount * (people.body.weight if dose.unit == "mg/kg" else np.ones(people.size))
-        for depot, system, amount in _amounts(kinetics, dose.drug, dose.route, milligrams, occasion, people):
-            m = systems.index(system)
-            if depot == "central" and end > start:
-                rate = amount * TICKS_PER_HOUR / (end - start)
-                for tick, sign in ((start, 1.0), (end, -1.0)):
-                    _jump(jumps, tick, len(systems), names, people.size)[m, names.index("pump")] += sign * rate
-            else:
-                _jump(jumps, start, len(systems), names, people.size)[m, names.index(depot)] += amount
+        for item, shares in _inputs(chosen, dose, number, people):
+            for system, amount in shares.items():
+                first = start + to_ticks(item.delay)
+                if item.compartment == "central" and end > start:
+                    jumps.release(system, "central", amount, first, np.full(people.size, float(end - start)))
+                elif np.any(np.asarray(item.duration) > 0.0):
+                    jumps.release(system, item.compartment, amount, first, _whole_ticks(item.duration, people.size))
+                else:
+                    jumps.add(first, system, item.compartment, amount)
     wanted = {0, horizon, *ratings, *starts, *ends}
     wanted |= {start + to_ticks(early) for start in starts for early in EARLY_HOURS}
     wanted |= set(range(0, horizon, to_ticks(EVERY_HOURS)))
     outputs = grid.nearest(tick for tick in wanted if tick <= horizon)
     settings = [_setting(protocol, spans, int(tick)) for tick in grid.ticks[:-1]]
-    return Course(grid, outputs, names, systems, matrices, jumps, settings, starts)
+    return Course(grid, outputs, names, systems, matrices, jumps.at, settings, starts, chosen)
 
 
 def rate_matrix(
-    kinetics: Pharmacokinetics, system: str, people: People, names: tuple[str, ...], taken: frozenset[str]
+    kinetics: Kinetics, system: str, people: People, names: tuple[str, ...], taken: frozenset[str]
 ) -> Array:
     """Return the rate matrices of one system, shape (patient, n, n), 1/h."""
     matrix = np.zeros((people.size, len(names), len(names)))
@@ -132,49 +167,111 @@ def rate_matrix(
     return matrix
 
 
-def metabolite_volumes(kinetics: Pharmacokinetics, people: People) -> Array:
+def metabolite_volumes(kinetics: Kinetics, people: People) -> Array:
     """Return the central volumes of norketamine and hydroxynorketamine, L, shape (2, patient)."""
-    size = people.body.weight / kinetics.reference_weight
-    return np.stack([kinetics.v1_norketamine * size, kinetics.v1_hnk * size])
+    return np.stack([value + np.zeros(people.size) for value in kinetics.metabolite_volumes(people.body)])
 
 
-def drugs_seen(amounts: Any, args: Mapping[str, Any]) -> Drugs:
-    """Return what the chain sees of compartments of shape (systems, n, ..., patient).
+@functools.cache
+def drugs_seen(where: Seen) -> Callable[[Any, Mapping[str, Any]], Drugs]:
+    """Return a function of compartments, shape (systems, n, ..., patient), to what the chain sees of them.
 
-    `args` holds 'volumes', see `metabolite_volumes`. Pure arithmetic: runs on NumPy and JAX arrays.
+    Its second argument holds 'volumes', see `metabolite_volumes`. Pure arithmetic: it runs on NumPy and JAX arrays. One
+    set of positions has one function, so that a compiled program is found again.
     """
-    norketamine, hydroxynorketamine = args["volumes"]
-    metabolite = amounts[:2, HYDROXYNORKETAMINE].sum(axis=0) / hydroxynorketamine
-    return Drugs(
-        s_ketamine=amounts[0, EFFECT],
-        r_ketamine=amounts[1, EFFECT],
-        s_norketamine=amounts[0, NORKETAMINE] / norketamine,
-        r_norketamine=amounts[1, NORKETAMINE] / norketamine,
-        hydroxynorketamine=metabolite,
-        midazolam=amounts[2, CENTRAL] if amounts.shape[0] == 3 else 0.0 * metabolite,
-    )
+
+    def seen(amounts: Any, args: Mapping[str, Any]) -> Drugs:
+        norketamine, hydroxynorketamine = args["volumes"]
+        nothing = 0.0 * amounts[0, where.effect]
+        metabolite = nothing
+        if where.hydroxynorketamine is not None:
+            metabolite = amounts[:2, where.hydroxynorketamine].sum(axis=0) / hydroxynorketamine
+        first = where.norketamine
+        return Drugs(
+            s_ketamine=amounts[0, where.effect],
+            r_ketamine=amounts[1, where.effect],
+            s_norketamine=nothing if first is None else amounts[0, first] / norketamine,
+            r_norketamine=nothing if first is None else amounts[1, first] / norketamine,
+            hydroxynorketamine=metabolite,
+            midazolam=amounts[2, where.central] if amounts.shape[0] == 3 else 0.0 * metabolite,
+        )
+
+    return seen
 
 
-def _amounts(
-    kinetics: Pharmacokinetics, drug: str, route: str, milligrams: Array, occasion: Array, people: People
-) -> list[tuple[str, str, Array]]:
-    """Return (depot, system, amount) of one dose; nothing for a control without drug."""
-    if drug == "midazolam":
-        return [("central", "midazolam", milligrams / people.body.weight / kinetics.midazolam_reference)]
-    if drug not in S_SHARE:
-        return []
+def _milligrams(dose: DoseEvent, people: People) -> Array:
+    per_unit = people.body.weight if dose.unit == "mg/kg" else np.ones(people.size)
+    return np.asarray(dose.amount * per_unit)
+
+
+def _inputs(
+    kinetics: Kinetics, dose: DoseEvent, number: int, people: People
+) -> Iterable[tuple[Input, dict[str, Array]]]:
+    """Yield the inputs of one dose with the amount that each adds to each system; nothing for a control."""
+    milligrams = _milligrams(dose, people)
+    if dose.drug == "midazolam":
+        amount = milligrams / people.body.weight / kinetics.midazolam_reference
+        yield Input("central", 1.0), {"midazolam": amount}
+        return
+    if dose.drug not in S_SHARE:
+        return
+
+    def deviate(purpose: str) -> Array:
+        return people.keyed.normal(f"occasion:{number}{purpose and ':'}{purpose}", people.size)
+
     micromoles = MICRO_PER_MILLI * milligrams / kinetics.molar_mass
-    shares = {"s": S_SHARE[drug], "r": 1.0 - S_SHARE[drug]}
-    return [
-        (depot, system, part * share * micromoles)
-        for depot, part in kinetics.entry(drug, route, milligrams, occasion).items()
-        for system, share in shares.items()
-        if share > 0.0
-    ]
+    shares = {"s": S_SHARE[dose.drug], "r": 1.0 - S_SHARE[dose.drug]}
+    for item in kinetics.inputs(dose.drug, dose.route, milligrams, deviate):
+        yield item, {system: item.share * share * micromoles for system, share in shares.items() if share > 0.0}
 
 
-def _jump(jumps: dict[int, Array], tick: int, systems: int, names: tuple[str, ...], size: int) -> Array:
-    return jumps.setdefault(tick, np.zeros((systems, len(names), size)))
+def _whole_ticks(duration: Any, size: int) -> Array:
+    """Return durations in whole ticks, at least one, shape (patient,)."""
+    return np.asarray(np.maximum(np.rint(np.asarray(duration) * TICKS_PER_HOUR), 1.0) + np.zeros(size))
+
+
+def _release_ticks(kinetics: Kinetics, dose: DoseEvent, people: People) -> set[int]:
+    """Return the edges, in ticks, that a dose has besides its own start and end, for the typical occasion."""
+    found: set[int] = set()
+    for item in kinetics.inputs(dose.drug, dose.route, _milligrams(dose, people), lambda _: np.zeros(people.size)):
+        first = to_ticks(dose.start_h) + to_ticks(item.delay)
+        if item.delay > 0.0:
+            found.add(first)
+        if np.any(np.asarray(item.duration) > 0.0):
+            found |= {first + int(ticks) for ticks in np.unique(_whole_ticks(item.duration, people.size))}
+    return found
+
+
+class _Jumps:
+    """What is added to the compartments, tick by tick."""
+
+    def __init__(self, grid: Grid, names: tuple[str, ...], systems: tuple[str, ...], size: int) -> None:
+        self.at: dict[int, Array] = {}
+        self._grid, self._names, self._systems, self._size = grid, names, systems, size
+
+    def add(self, tick: int, system: str, compartment: str, amount: Array) -> None:
+        """Add `amount` (umol; umol/h for a pump) to a compartment at a node."""
+        table = self.at.setdefault(tick, np.zeros((len(self._systems), len(self._names), self._size)))
+        table[self._systems.index(system), self._names.index(compartment)] += amount
+
+    def release(self, system: str, compartment: str, amount: Array, start: int, ticks: Array) -> None:
+        """Let `amount` enter at a constant rate over each person's whole `ticks`.
+
+        Where a person's release ends between two nodes, its rate over that one step is the share of the step that is
+        left, so that exactly the whole amount enters.
+        """
+        pump = pump_of(compartment)
+        rate = amount * TICKS_PER_HOUR / ticks
+        self.add(start, system, pump, rate)
+        nodes, end = self._grid.ticks, start + ticks
+        before = np.searchsorted(nodes, end, side="right") - 1
+        after = np.minimum(before + 1, len(nodes) - 1)
+        left = (end - nodes[before]) / np.maximum(nodes[after] - nodes[before], 1)
+        for node in np.unique(before):
+            here = before == node
+            self.add(int(nodes[node]), system, pump, np.where(here, -rate * (1.0 - left), 0.0))
+            if np.any(left[here] > 0.0) and node + 1 < len(nodes):
+                self.add(int(nodes[node + 1]), system, pump, np.where(here, -rate * left, 0.0))
 
 
 def _spans(protocol: Protocol) -> list[tuple[int, int, str, float]]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from kapsim.errors import InputError
 from kapsim.evidence import load_parameters
 from kapsim.mechanisms.base import Drugs, Setting
-from kapsim.mechanisms.pharmacokinetics import Body, Pharmacokinetics
+from kapsim.mechanisms.kinetics import Body
+from kapsim.mechanisms.pharmacokinetics import Pharmacokinetics
 from kapsim.mechanisms.receptor import Block
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import STATES, Model

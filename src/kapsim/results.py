@@ -13,7 +13,6 @@ from kapsim.course import Course, drugs_seen, metabolite_volumes
 from kapsim.errors import SolverError
 from kapsim.evidence import load_parameters
 from kapsim.mechanisms.base import Setting
-from kapsim.mechanisms.pharmacokinetics import Pharmacokinetics
 from kapsim.model import Model, unflatten, variant_switches
 from kapsim.patient import Patient
 from kapsim.patient.sampling import People
@@ -144,7 +143,7 @@ def label(
         "female": ("patient", people.body.female.astype(np.int32), {"units": "1", "long_name": "1 where female"}),
         "baseline_madrs": ("patient", people.traits.madrs, {"units": "points", "long_name": "MADRS at the start"}),
     }
-    used = [*Model.parameter_ids(), *(item.metadata["id"] for item in Pharmacokinetics.declared())]
+    used = [*Model.parameter_ids(), *(item.metadata["id"] for item in course.kinetics.declared())]
     used += [name for name in load_parameters() if name.startswith(("patient.", "mood."))]
     attributes: dict[str, Any] = {
         "title": f"kapsim simulation of {protocol.title}",
@@ -188,7 +187,7 @@ def _values(
     protocol: Protocol, people: People, course: Course, hours: Array, states: Array, amounts: Array, variant: str
 ) -> dict[str, Array]:
     """Return every variable, shape (time, patient)."""
-    kinetics = Pharmacokinetics.build(people.values)
+    kinetics = course.kinetics
     model = Model.build(people.values, variant_switches(variant))
     shape = (len(hours), people.size)
     values: dict[str, Array] = {}
@@ -209,7 +208,8 @@ def _values(
     values["hydroxynorketamine"] = (
         by_system["s"]["hydroxynorketamine"] + by_system["r"]["hydroxynorketamine"]
     ) * people.values["pk.molar_mass.hydroxynorketamine"]
-    drugs = drugs_seen(np.moveaxis(amounts, 0, 2), {"volumes": metabolite_volumes(kinetics, people)})
+    observe = drugs_seen(course.seen)
+    drugs = observe(np.moveaxis(amounts, 0, 2), {"volumes": metabolite_volumes(kinetics, people)})
     last = len(course.settings) - 1
     rows = [course.settings[min(int(node), last)] for node in course.outputs]
     setting = Setting(*(np.asarray(column)[:, None] for column in zip(*rows, strict=True)))

@@ -27,8 +27,8 @@ from kapsim.engine.exponential import (
 from kapsim.engine.grid import TICKS_PER_HOUR, Resolution
 from kapsim.engine.linear import propagators
 from kapsim.errors import SolverError
+from kapsim.kinetic_sets import DEFAULT
 from kapsim.mechanisms.base import REST, Drugs, Setting
-from kapsim.mechanisms.pharmacokinetics import Pharmacokinetics
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import NO_DRUG, Model, flatten, state_names, unflatten, variant_switches
 from kapsim.patient import Patient, load_patient
@@ -46,6 +46,7 @@ def simulate(
     patient: Patient | str | Path | None = None,
     *,
     variant: str = "standard",
+    kinetics: str = DEFAULT,
     draws: int = 200,
     seed: int = 0,
     spread: bool = True,
@@ -61,6 +62,8 @@ def simulate(
         Who it is done to; what is not given is drawn from the population of treatment-resistant depression.
     variant : str
         Named setting of the contested links; see `kapsim.model.VARIANTS`.
+    kinetics : str
+        Named kinetics, from dose to concentrations; see `kapsim.kinetic_sets`.
     draws : int
         Number of people; every ten share one draw of the uncertain parameters.
     seed : int
@@ -90,7 +93,7 @@ def simulate(
     who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
     say("drawing people")
     people = sample_people(who, draws, seed, spread=spread)
-    course = build_course(plan_of, people)
+    course = build_course(plan_of, people, kinetics=kinetics)
     # the solver leaves the interpreter free for most of its time: load what labels the results meanwhile
     loading = threading.Thread(target=import_module, args=("xarray",), daemon=True)
     loading.start()
@@ -98,7 +101,7 @@ def simulate(
     states, amounts = integrate(course, people, switches)
     loading.join()
     say("reading out")
-    return label(plan_of, who, people, course, states, amounts, provenance(variant, seed, draws))
+    return label(plan_of, who, people, course, states, amounts, provenance(variant, seed, draws, kinetics))
 
 
 def integrate(course: Course, people: People, switches: Switches) -> tuple[Array, Array]:
@@ -118,14 +121,13 @@ def integrate(course: Course, people: People, switches: Switches) -> tuple[Array
     rest = np.stack([value + np.zeros(people.size) for value in flatten(model.rest(people.traits))])
     decay = resting_decay(model, people, rest)
     plan = _plan(course, decay)
-    kinetics = Pharmacokinetics.build(people.values)
     args = {
         "values": np.stack([people.values[identifier] for identifier in Model.parameter_ids()]),
         "switches": np.asarray(switches, dtype=float),
         "traits": np.stack(people.traits),
         "rest": rest,
         "decay": decay,
-        "volumes": metabolite_volumes(kinetics, people),
+        "volumes": metabolite_volumes(course.kinetics, people),
     }
     start = np.zeros(plan.jumps.shape[1:])
     outputs = len(course.outputs)
@@ -138,7 +140,7 @@ def integrate(course: Course, people: People, switches: Switches) -> tuple[Array
         own = {name: value if name == "switches" else value[..., part] for name, value in args.items()}
         return Task(tables, rest[:, part], start[..., part], own)
 
-    solved = solve(_rates, drugs_seen, [task(part) for part in split(people.size)], padded)
+    solved = solve(_rates, drugs_seen(course.seen), [task(part) for part in split(people.size)], padded)
     states, amounts = (
         np.concatenate([kept[which][:outputs] for kept in solved], axis=-1)[..., : people.size] for which in (0, 1)
     )
@@ -227,8 +229,8 @@ def _rates(values: Any, drugs: Drugs, setting: Any, args: Any) -> Any:
     return jnp.stack([rate + jnp.zeros_like(values[0]) for rate in flatten(rates)])
 
 
-def provenance(variant: str, seed: int, draws: int) -> dict[str, str]:
-    """Return what reproduces a run: versions, evidence hash, variant, seed and draws."""
+def provenance(variant: str, seed: int, draws: int, kinetics: str = DEFAULT) -> dict[str, str]:
+    """Return what reproduces a run: versions, evidence hash, variant, kinetics, seed and draws."""
     import platform
 
     from kapsim._version import __version__
@@ -239,6 +241,7 @@ def provenance(variant: str, seed: int, draws: int) -> dict[str, str]:
         "evidence_version": evidence_version(),
         "evidence_hash": evidence_hash(),
         "variant": variant,
+        "kinetics": kinetics,
         "seed": str(seed),
         "draws": str(draws),
         "platform": platform.platform(),

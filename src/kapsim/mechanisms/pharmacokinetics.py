@@ -10,12 +10,12 @@ no factors; the flows below are the one description from which both the matrix a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from kapsim.errors import InputError
-from kapsim.mechanisms.base import Mechanism, parameter
+from kapsim.mechanisms.base import parameter
+from kapsim.mechanisms.kinetics import Body, Deviate, Flow, Input, Kinetics
 from kapsim.mechanisms.operators import Value, exp, maximum
 
 #: Compartments that hold drug (umol); depots come first. `pump` is the running infusion (umol/h).
@@ -41,26 +41,16 @@ ROUTES = {
 CYP_DRUGS = ("clarithromycin", "ticlopidine", "rifampicin", "itraconazole")
 
 
-class Flow(NamedTuple):
-    """Drug moving from `source` to `target` (None: out of the body) at `rate` per hour; `copies` leaves the source."""
-
-    source: str
-    target: str | None
-    rate: Value
-    copies: bool = False
-
-
-class Body(NamedTuple):
-    """Covariates that kinetics depend on, shape (patient,)."""
-
-    weight: Value  # kg
-    age: Value  # years
-    female: Value  # 1 or 0
-
-
 @dataclass(frozen=True)
-class Pharmacokinetics(Mechanism):
-    """Linear kinetics of one enantiomer at a time."""
+class Pharmacokinetics(Kinetics):
+    """The default kinetics: both enantiomers, both sites, every route."""
+
+    name = "default"
+    structure = "three compartments of each enantiomer, norketamine and hydroxynorketamine of two each"
+    drugs = tuple(S_SHARE)
+    routes = tuple(ROUTES)
+    interacting = CYP_DRUGS
+    followers = FOLLOWERS
 
     molar_mass: Value = parameter("pk.molar_mass.ketamine", "g/mol")
     v1: Value = parameter("pk.v1", "L")
@@ -114,6 +104,11 @@ class Pharmacokinetics(Mechanism):
     rifampicin_oral: Value = parameter("pk.interaction.rifampicin_oral", "1")
     rifampicin_iv: Value = parameter("pk.interaction.rifampicin_iv", "1")
     rifampicin_norketamine: Value = parameter("pk.interaction.rifampicin_norketamine", "1")
+
+    @classmethod
+    def compartments(cls, routes: frozenset[str]) -> tuple[str, ...]:
+        """Return the compartments that a protocol with `routes` needs, see `compartments`."""
+        return compartments(routes)
 
     def interactions(self, taken: frozenset[str]) -> tuple[Value, Value, Value]:
         """Factors of the CYP drugs `taken` on first-pass escape, ketamine and norketamine clearance."""
@@ -201,6 +196,10 @@ class Pharmacokinetics(Mechanism):
             return {"nose": share, "swallowed": 1.0 - share}
         raise InputError(f"route {route!r} has no kinetics; known: {', '.join(ROUTES)}")
 
+    def inputs(self, drug: str, route: str, milligrams: Value, deviate: Deviate) -> Sequence[Input]:
+        """Return where a dose goes, see `entry`; all of it enters at once."""
+        return [Input(depot, share) for depot, share in self.entry(drug, route, milligrams, deviate("")).items()]
+
     def shifted(self, share: Value, occasion: Value) -> Value:
         """Move `share` by one occasion's deviate, on the odds scale."""
         odds = share / (1.0 - share) * exp(self.occasion * occasion)
@@ -217,6 +216,11 @@ class Pharmacokinetics(Mechanism):
             "norketamine": amounts["norketamine"] / (self.v1_norketamine * size),
             "hydroxynorketamine": amounts["hydroxynorketamine"] / (self.v1_hnk * size),
         }
+
+    def metabolite_volumes(self, body: Body) -> tuple[Value, Value]:
+        """Central volumes of norketamine and hydroxynorketamine, L."""
+        size = body.weight / self.reference_weight
+        return self.v1_norketamine * size, self.v1_hnk * size
 
 
 #: Half-life times rate.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kapsim.errors import InputError
 from kapsim.evidence import load_parameters
-from kapsim.mechanisms.pharmacokinetics import Body
+from kapsim.mechanisms.kinetics import Body
 from kapsim.model import Traits
 from kapsim.patient.schema import Patient
 
