@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.concentrations import plasma
 from kapsim.course import Course, drugs_seen, metabolite_volumes
 from kapsim.errors import SolverError
 from kapsim.evidence import load_parameters
@@ -191,23 +192,9 @@ def _values(
     model = Model.build(people.values, variant_switches(variant))
     shape = (len(hours), people.size)
     values: dict[str, Array] = {}
-    by_system = {
-        system: kinetics.concentrations(
-            {name: amounts[:, m, k] for k, name in enumerate(course.compartments)}, people.body
-        )
-        for m, system in enumerate(course.systems)
-        if system in ("s", "r")
-    }
-    for site in ("arterial", "venous"):
-        for system, name in (("s", "s_ketamine"), ("r", "r_ketamine")):
-            values[f"plasma_{name}_{site}"] = by_system[system][site] * kinetics.molar_mass
-        values[f"plasma_ketamine_{site}"] = values[f"plasma_s_ketamine_{site}"] + values[f"plasma_r_ketamine_{site}"]
-        values[f"plasma_norketamine_{site}"] = (
-            by_system["s"]["norketamine"] + by_system["r"]["norketamine"]
-        ) * people.values["pk.molar_mass.norketamine"]
-    values["hydroxynorketamine"] = (
-        by_system["s"]["hydroxynorketamine"] + by_system["r"]["hydroxynorketamine"]
-    ) * people.values["pk.molar_mass.hydroxynorketamine"]
+    masses = (people.values["pk.molar_mass.norketamine"], people.values["pk.molar_mass.hydroxynorketamine"])
+    read = plasma(kinetics, people.body, course, amounts, masses)
+    values.update({name: value for name, value in read.items() if name in VARIABLES})
     observe = drugs_seen(course.seen)
     drugs = observe(np.moveaxis(amounts, 0, 2), {"volumes": metabolite_volumes(kinetics, people)})
     last = len(course.settings) - 1

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from dataclasses import fields, replace
+from typing import Any, ClassVar, NamedTuple, Self
 
 from kapsim.errors import InputError
 from kapsim.mechanisms.base import Mechanism
@@ -116,6 +117,11 @@ class Kinetics(Mechanism):
     @abstractmethod
     def metabolite_volumes(self, body: Body) -> tuple[Value, Value]:
         """Volumes of norketamine and hydroxynorketamine, L; 1 where the set lacks the metabolite."""
+
+    def of(self, part: Any) -> Self:
+        """Return the same kinetics of some of the people; `part` indexes them."""
+        own = {item.name: getattr(self, item.name) for item in fields(self)}
+        return replace(self, **{name: value[part] if hasattr(value, "ndim") else value for name, value in own.items()})
 
     @classmethod
     def check_dose(cls, drug: str, route: str) -> None:
