@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
 from kapsim.errors import InputError
+from kapsim.evidence import DATA, Law, load_evidence
 from kapsim.mechanisms.kinetics import Kinetics
 from kapsim.mechanisms.pharmacokinetics import Pharmacokinetics
+from kapsim.mechanisms.published.base import Published, Spread
+from kapsim.mechanisms.published.kamp2020 import Kamp2020
+from kapsim.mechanisms.published.otto2021 import Otto2021
+from kapsim.mechanisms.published.perezruixo2021 import PerezRuixo2021
+from kapsim.mechanisms.published.simons2022 import Simons2022
 from kapsim.patient.sampling import People
-from kapsim.units import nearest
+from kapsim.units import convert, nearest
+
+if TYPE_CHECKING:
+    from kapsim.evidence import EvidenceParameter
+
+Array = NDArray[np.float64]
 
 #: What runs where no other set is named.
 DEFAULT = Pharmacokinetics.name
-SETS: dict[str, type[Kinetics]] = {kind.name: kind for kind in (Pharmacokinetics,)}
+SETS: dict[str, type[Kinetics]] = {
+    kind.name: kind for kind in (Pharmacokinetics, Kamp2020, Otto2021, PerezRuixo2021, Simons2022)
+}
 
 
 def kinetic_set(name: str) -> type[Kinetics]:
@@ -29,5 +48,57 @@ def kinetic_set(name: str) -> type[Kinetics]:
 
 
 def build_kinetics(name: str, people: People) -> Kinetics:
-    """Return the set `name` with the parameters of `people`."""
-    return kinetic_set(name).build(people.values)
+    """Return the set `name` with the parameters of `people`.
+
+    A published set has its own values and its own differences between people, drawn for the same people as everything
+    else; of what is not known about its values it says nothing.
+    """
+    kind = kinetic_set(name)
+    if not issubclass(kind, Published):
+        return kind.build(people.values)
+    own = {item.name: _values(kind, item.name, people) for item in kind.read()}
+    return kind.build({**people.values, **own})
+
+
+@functools.cache
+def _records() -> dict[str, EvidenceParameter]:
+    """The evidence on pharmacokinetics, which is a part of all evidence and quicker to read."""
+    return load_evidence([DATA / "parameters-pharmacokinetics.yaml"])
+
+
+def _number(record: str, unit: str) -> float:
+    """Return the value of a record in `unit`."""
+    found = _records()[record]
+    assert found.value is not None, record
+    return convert(found.value, found.unit, unit)
+
+
+def _values(kind: type[Published], field: str, people: People) -> Array:
+    """Return a field of a published set for each of the people."""
+    metadata = kind.__dataclass_fields__[field].metadata
+    centre = np.full(people.size, _number(metadata["record"], metadata["unit"]))
+    spread: Spread | None = metadata["spread"]
+    if spread is None:
+        return centre
+    deviate, size = _deviate(kind, field, people), _size(spread)
+    return Law(law="logit_normal" if spread.kind == "logit" else "lognormal", sd=size).apply(centre, deviate)
+
+
+def _size(spread: Spread) -> float:
+    """Return the standard deviation on the scale of the law."""
+    value = _number(spread.record, "1")
+    if spread.kind == "variance":
+        return float(np.sqrt(value))
+    return float(np.sqrt(np.log1p(value**2))) if spread.kind == "cv" else value
+
+
+def _deviate(kind: type[Published], field: str, people: People) -> Array:
+    """Return each person's standard normal deviate of a field, correlated with another's where the set says so."""
+    metadata = kind.__dataclass_fields__[field].metadata
+    own = people.keyed.normal(f"between:{metadata['record']}", people.size)
+    shared = metadata["spread"].shared
+    if shared is None:
+        return own
+    size = _size(metadata["spread"]) * float(np.sqrt(_number(shared.variance, "1")))
+    correlation = _number(shared.covariance, "1") / size
+    return correlation * _deviate(kind, shared.field, people) + float(np.sqrt(1.0 - correlation**2)) * own
