@@ -38,7 +38,10 @@ ROUTES = {
     "sublingual": ("film", "mouth", "swallowed", "gut"),
     "oral": ("swallowed", "gut"),
 }
-CYP_DRUGS = ("clarithromycin", "ticlopidine", "rifampicin", "itraconazole")
+#: Medicines and foods that change first pass, with the wall of the gut where that is known, or without.
+GUT_AND_LIVER = ("clarithromycin", "grapefruit_juice", "st_johns_wort")
+LIVER_ALONE = ("ticlopidine", "itraconazole")
+CYP_DRUGS = (*GUT_AND_LIVER, *LIVER_ALONE, "rifampicin")
 
 
 class Flow(NamedTuple):
@@ -48,6 +51,15 @@ class Flow(NamedTuple):
     target: str | None
     rate: Value
     copies: bool = False
+
+
+class Interaction(NamedTuple):
+    """Factors by which other medicines change what becomes of ketamine."""
+
+    gut: Value  # on the share that passes the wall of the gut
+    liver: Value  # on the share that passes the liver
+    clearance: Value  # of ketamine
+    norketamine: Value  # on the clearance of norketamine
 
 
 class Body(NamedTuple):
@@ -109,23 +121,37 @@ class Pharmacokinetics(Mechanism):
     midazolam_reference: Value = parameter("pk.midazolam.reference", "mg/kg")
     occasion: Value = parameter("pk.variability.occasion", "1")
     clarithromycin: Value = parameter("pk.interaction.clarithromycin", "1")
+    clarithromycin_gut: Value = parameter("pk.interaction.clarithromycin_gut", "1")
+    grapefruit_juice: Value = parameter("pk.interaction.grapefruit_juice", "1")
+    grapefruit_juice_gut: Value = parameter("pk.interaction.grapefruit_juice_gut", "1")
+    st_johns_wort: Value = parameter("pk.interaction.st_johns_wort", "1")
+    st_johns_wort_gut: Value = parameter("pk.interaction.st_johns_wort_gut", "1")
     ticlopidine: Value = parameter("pk.interaction.ticlopidine", "1")
     itraconazole: Value = parameter("pk.interaction.itraconazole", "1")
     rifampicin_oral: Value = parameter("pk.interaction.rifampicin_oral", "1")
     rifampicin_iv: Value = parameter("pk.interaction.rifampicin_iv", "1")
     rifampicin_norketamine: Value = parameter("pk.interaction.rifampicin_norketamine", "1")
 
-    def interactions(self, taken: frozenset[str]) -> tuple[Value, Value, Value]:
-        """Factors of the CYP drugs `taken` on first-pass escape, ketamine and norketamine clearance."""
-        escape, clearance, norketamine = 1.0, 1.0, 1.0
-        for name in ("clarithromycin", "ticlopidine", "itraconazole"):
+    def interactions(self, taken: frozenset[str]) -> Interaction:
+        """Return what the CYP drugs `taken` do, together.
+
+        Oral exposure to ketamine goes with what passes gut and liver, exposure to norketamine with what passes the gut
+        alone (the liver turns the rest into norketamine sooner or later): where both are published, they say how much
+        of a drug's effect on first pass sits in the wall of the gut.
+        """
+        gut, liver, clearance, norketamine = 1.0, 1.0, 1.0, 1.0
+        for name in GUT_AND_LIVER:
             if name in taken:
-                escape = escape * getattr(self, name)
+                gut = gut * getattr(self, f"{name}_gut")
+                liver = liver * getattr(self, name) / getattr(self, f"{name}_gut")
+        for name in LIVER_ALONE:
+            if name in taken:
+                liver = liver * getattr(self, name)
         if "rifampicin" in taken:
-            escape = escape * self.rifampicin_oral / self.rifampicin_iv
+            liver = liver * self.rifampicin_oral / self.rifampicin_iv
             clearance = clearance / self.rifampicin_iv
             norketamine = norketamine * (1.0 + self.rifampicin_norketamine)
-        return escape, clearance, norketamine
+        return Interaction(gut, liver, clearance, norketamine)
 
     def volume(self, body: Body) -> Value:
         """Central volume of a person, L."""
@@ -136,9 +162,9 @@ class Pharmacokinetics(Mechanism):
         size = body.weight / self.reference_weight
         scale = size**self.allometry
         flow_left = 1.0 + self.liver_flow_age * maximum(body.age - self.old_age, 0.0) / self.liver_flow
-        escape_factor, clearance_factor, norketamine_factor = self.interactions(taken)
+        factors = self.interactions(taken)
         own = 1.0 if enantiomer == "s" else self.cl_r_over_s
-        clearance = self.cl_s * own * scale * flow_left * (1.0 + self.sex * body.female) * clearance_factor
+        clearance = self.cl_s * own * scale * flow_left * (1.0 + self.sex * body.female) * factors.clearance
         yield Flow("pump", "central", 1.0, copies=True)
         yield Flow("muscle", "central", self.im_ka)
         yield Flow("tissue", "central", self.sc_ka)
@@ -146,10 +172,12 @@ class Pharmacokinetics(Mechanism):
         yield Flow("film", "mouth", 1.0 / self.mouth_release)
         yield Flow("mouth", "central", self.mouth_ka)
         yield Flow("swallowed", "gut", 1.0 / self.gut_delay)
-        liver = 1.0 - maximum(1.0 - self.liver_escape * escape_factor, 0.0)
-        yield Flow("gut", "central", self.gut_ka * self.gut_escape * liver)
-        yield Flow("gut", "norketamine", self.gut_ka * self.gut_escape * (1.0 - liver) * self.formation)
-        lost = 1.0 - self.gut_escape * (liver + (1.0 - liver) * self.formation)
+        # no more than everything can pass: several inhibitors, or one in a person with a slow liver, meet that end
+        gut = 1.0 - maximum(1.0 - self.gut_escape * factors.gut, 0.0)
+        liver = 1.0 - maximum(1.0 - self.liver_escape * factors.liver, 0.0)
+        yield Flow("gut", "central", self.gut_ka * gut * liver)
+        yield Flow("gut", "norketamine", self.gut_ka * gut * (1.0 - liver) * self.formation)
+        lost = 1.0 - gut * (liver + (1.0 - liver) * self.formation)
         yield Flow("gut", None, self.gut_ka * lost)
         v1, v2, v3 = self.v1 * size, self.v2 * size, self.v3 * size
         yield Flow("central", "rapid", self.q2 * scale / v1)
@@ -161,7 +189,7 @@ class Pharmacokinetics(Mechanism):
         yield Flow("transit_1", "transit_2", 2.0 / self.delay)
         yield Flow("transit_2", "norketamine", 2.0 / self.delay)
         n1, n2 = self.v1_norketamine * size, self.v2_norketamine * size
-        cl_n = self.cl_norketamine * scale * norketamine_factor
+        cl_n = self.cl_norketamine * scale * factors.norketamine
         yield Flow("norketamine", "norketamine_deep", self.q_norketamine * scale / n1)
         yield Flow("norketamine_deep", "norketamine", self.q_norketamine * scale / n2)
         yield Flow("norketamine", "hydroxynorketamine", cl_n * self.formation_hnk / n1)

@@ -168,7 +168,7 @@ def _check_spans(protocol: Protocol, horizon: float) -> None:
         if event.drug in METABOLIC and (event.start_h > EPSILON_H or event.end_h < horizon - EPSILON_H):
             key = "from" if event.start_h > EPSILON_H else "until"
             raise problem(
-                f"'{event.drug}' changes how the liver clears ketamine and must span the whole horizon; "
+                f"'{event.drug}' changes how ketamine is cleared and must span the whole horizon; "
                 "leave out 'from' and 'until'",
                 "co_medication",
                 index,

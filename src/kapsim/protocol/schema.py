@@ -46,11 +46,13 @@ OtherDrug = Literal[
     "ticlopidine",
     "rifampicin",
     "itraconazole",
+    "grapefruit_juice",
+    "st_johns_wort",
 ]
 Masking = Literal["open", "saline", "midazolam", "nasal_placebo", "anaesthesia"]
 
 CONTROLS = ("saline", "placebo", "placebo_nasal")
-METABOLIC = ("clarithromycin", "ticlopidine", "rifampicin", "itraconazole")
+METABOLIC = ("clarithromycin", "ticlopidine", "rifampicin", "itraconazole", "grapefruit_juice", "st_johns_wort")
 # Far above an anaesthetic dose: beyond these a figure is a slip of unit or of decimal point.
 MOST_MG_PER_KG, MOST_MG = 20.0, 2000.0
 
