@@ -88,7 +88,7 @@ def build_course(protocol: Protocol, people: People, resolution: Resolution | No
     ratings = [to_ticks(hours) for hours in protocol.rating_times()]
     grid = build_grid(horizon, (*starts, *ends), soft, ratings, resolution or Resolution())
     kinetics = Pharmacokinetics.build(people.values)
-    names = compartments(frozenset(dose.route for dose in doses if dose.route in ROUTES))
+    names = compartments(frozenset(dose.pathway for dose in doses if dose.pathway in ROUTES))
     systems = ("s", "r", "midazolam") if any(dose.drug == "midazolam" for dose in doses) else ("s", "r")
     taken = frozenset(item.drug for item in protocol.co_medications() if item.drug in CYP_DRUGS)
     matrices = np.stack([rate_matrix(kinetics, system, people, names, taken) for system in systems])
@@ -96,7 +96,7 @@ def build_course(protocol: Protocol, people: People, resolution: Resolution | No
     for number, (dose, start, end) in enumerate(zip(doses, starts, ends, strict=True)):
         occasion = people.keyed.normal(f"occasion:{number}", people.size)
         milligrams = dose.amount * (people.body.weight if dose.unit == "mg/kg" else np.ones(people.size))
-        for depot, system, amount in _amounts(kinetics, dose.drug, dose.route, milligrams, occasion, people):
+        for depot, system, amount in _amounts(kinetics, dose.drug, dose.pathway, milligrams, occasion, people):
             m = systems.index(system)
             if depot == "central" and end > start:
                 rate = amount * TICKS_PER_HOUR / (end - start)

@@ -19,7 +19,7 @@ from kapsim.mechanisms.base import Mechanism, parameter
 from kapsim.mechanisms.operators import Value, exp, maximum
 
 #: Compartments that hold drug (umol); depots come first. `pump` is the running infusion (umol/h).
-DEPOTS = ("muscle", "tissue", "nose", "film", "mouth", "swallowed", "gut")
+DEPOTS = ("muscle", "tissue", "nose", "lung", "film", "mouth", "tablet", "swallowed", "gut")
 BODY = (
     "central", "rapid", "slow",
     "transit_1", "transit_2", "norketamine", "norketamine_deep", "hydroxynorketamine", "hydroxynorketamine_deep",
@@ -28,7 +28,7 @@ BODY = (
 FOLLOWERS = ("venous", "effect")
 COMPARTMENTS = ("pump", *DEPOTS, *BODY, *FOLLOWERS)
 
-#: Share of S-ketamine by drug, and the depots by route.
+#: Share of S-ketamine by drug, and the depots by route (for a form that releases in its own time: route_form).
 S_SHARE = {"ketamine": 0.5, "esketamine": 1.0, "arketamine": 0.0}
 ROUTES = {
     "iv": (),
@@ -37,6 +37,8 @@ ROUTES = {
     "intranasal": ("nose", "swallowed", "gut"),
     "sublingual": ("film", "mouth", "swallowed", "gut"),
     "oral": ("swallowed", "gut"),
+    "oral_extended_release": ("tablet", "swallowed", "gut"),
+    "inhaled": ("lung",),
 }
 #: Medicines and foods that change first pass, with the wall of the gut where that is known, or without.
 GUT_AND_LIVER = ("clarithromycin", "grapefruit_juice", "st_johns_wort")
@@ -104,6 +106,9 @@ class Pharmacokinetics(Mechanism):
     mouth_share: Value = parameter("pk.sublingual.share", "1")
     mouth_release: Value = parameter("pk.sublingual.release", "h")
     mouth_ka: Value = parameter("pk.sublingual.ka", "1/h")
+    oral_release: Value = parameter("pk.oral.release", "h")
+    inhaled_share: Value = parameter("pk.inhaled.share", "1")
+    inhaled_ka: Value = parameter("pk.inhaled.ka", "1/h")
     gut_delay: Value = parameter("pk.gut.delay", "h")
     gut_ka: Value = parameter("pk.gut.ka", "1/h")
     gut_escape: Value = parameter("pk.gut.escape", "1")
@@ -171,6 +176,8 @@ class Pharmacokinetics(Mechanism):
         yield Flow("nose", "central", self.nasal_ka)
         yield Flow("film", "mouth", 1.0 / self.mouth_release)
         yield Flow("mouth", "central", self.mouth_ka)
+        yield Flow("lung", "central", self.inhaled_ka)
+        yield Flow("tablet", "swallowed", 1.0 / self.oral_release)
         yield Flow("swallowed", "gut", 1.0 / self.gut_delay)
         # no more than everything can pass: several inhibitors, or one in a person with a slow liver, meet that end
         gut = 1.0 - maximum(1.0 - self.gut_escape * factors.gut, 0.0)
@@ -216,6 +223,11 @@ class Pharmacokinetics(Mechanism):
             return {depot: self.shifted(self.im_bioavailability, occasion)}
         if route == "oral":
             return {"swallowed": 1.0}
+        if route == "oral_extended_release":
+            return {"tablet": 1.0}
+        if route == "inhaled":
+            # what is lost stays in the device or is breathed out
+            return {"lung": self.shifted(self.inhaled_share, occasion)}
         if route == "sublingual":
             share = self.shifted(self.mouth_share, occasion)
             return {"film": share, "swallowed": 1.0 - share}

@@ -26,7 +26,10 @@ def doses(protocol: Protocol) -> list[tuple[int, DoseEvent]]:
     for index, dose in enumerate(protocol.doses):
         amount, unit = dose.amount_and_unit
         length = hours(dose.duration, 0.0)
-        events += [(index, DoseEvent(dose.drug, dose.route, amount, unit, start, length)) for start in dose.times_h()]
+        events += [
+            (index, DoseEvent(dose.drug, dose.route, amount, unit, start, length, dose.form))
+            for start in dose.times_h()
+        ]
     return sorted(events, key=lambda item: (item[1].start_h, item[0]))
 
 
