@@ -31,6 +31,8 @@ ROUTES = {
     "intranasal": "56 mg",
     "sublingual": "200 mg",
     "oral": "100 mg",
+    "oral, form: extended_release": "120 mg",
+    "inhaled": "50 mg",
 }
 
 

@@ -55,6 +55,8 @@ DOSES = {
     "intranasal": "drug: esketamine, route: intranasal, amount: 84 mg, ",
     "sublingual": "drug: ketamine, route: sublingual, amount: 200 mg, ",
     "oral": "drug: arketamine, route: oral, amount: 150 mg, ",
+    "extended_release": "drug: ketamine, route: oral, amount: 120 mg, form: extended_release, ",
+    "inhaled": "drug: esketamine, route: inhaled, amount: 50 mg, ",
 }
 
 
@@ -68,7 +70,7 @@ def test_what_is_in_the_body_and_what_has_left_it_make_the_absorbed_dose(name: s
     event = plan.dose_events()[0]
     milligrams = event.amount * (SAMPLED.body.weight if event.unit == "mg/kg" else np.ones(SAMPLED.size))
     occasion = SAMPLED.keyed.normal("occasion:0", SAMPLED.size)
-    shares = kinetics.entry(event.drug, event.route, milligrams, occasion).values()
+    shares = kinetics.entry(event.drug, event.pathway, milligrams, occasion).values()
     assert all((np.asarray(share) >= 0.0).all() for share in shares)
     total = sum(shares) * milligrams * MICRO_PER_MILLI / kinetics.molar_mass
     holds = np.array([name != "pump" and name not in FOLLOWERS for name in COMPARTMENTS])
@@ -227,7 +229,7 @@ lengths = st.integers(1, 1440).map(lambda length: f"{length} min")
 doses = st.fixed_dictionaries(
     {
         "drug": st.sampled_from(["ketamine", "esketamine", "arketamine"]),
-        "route": st.sampled_from(["iv", "im", "sc", "intranasal", "sublingual", "oral"]),
+        "route": st.sampled_from(["iv", "im", "sc", "intranasal", "sublingual", "oral", "inhaled"]),
         "amount": st.floats(1e-3, 20.0).map(lambda amount: f"{amount} mg/kg"),
         "at": minutes.map(lambda at: f"[{at} min]"),
     }

@@ -105,6 +105,8 @@ RUNS: dict[str, tuple[Protocol, Patient]] = {
                 dose("ketamine", "intranasal", "50 mg", "4 d"),
                 dose("ketamine", "sublingual", "200 mg", "5 d"),
                 dose("ketamine", "oral", "200 mg", "6 d"),
+                dose("ketamine", "oral", "120 mg", "8 d", form="extended_release"),
+                dose("esketamine", "inhaled", "50 mg", "9 d"),
                 dose("midazolam", "iv", "0.045 mg/kg", "7 d"),
             ],
             therapy=[{"kind": "kap", "duration": "1 h", "at": ["30 h"]}],

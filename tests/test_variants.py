@@ -268,6 +268,8 @@ def test_who_knows_expects_more_than_who_guesses() -> None:
         ("clarithromycin", ORAL, "pk.interaction.clarithromycin"),
         ("ticlopidine", ORAL, "pk.interaction.ticlopidine"),
         ("itraconazole", ORAL, "pk.interaction.itraconazole"),
+        ("grapefruit_juice", ORAL, "pk.interaction.grapefruit_juice"),
+        ("st_johns_wort", ORAL, "pk.interaction.st_johns_wort"),
         ("rifampicin", ORAL, "pk.interaction.rifampicin_oral"),
         ("rifampicin", INFUSION, "pk.interaction.rifampicin_iv"),
     ],
@@ -278,7 +280,7 @@ def test_drugs_of_the_liver_change_exposure_by_the_registrys_factor(drug: str, d
     assert ratio == pytest.approx(load_parameters()[factor].value, rel=0.03)
 
 
-@pytest.mark.parametrize("drug", ["clarithromycin", "ticlopidine", "itraconazole"])
+@pytest.mark.parametrize("drug", ["clarithromycin", "ticlopidine", "itraconazole", "grapefruit_juice", "st_johns_wort"])
 def test_inhibitors_of_first_pass_leave_an_infusion_alone(drug: str) -> None:
     assert not differing(run(), run(INFUSION, taking(drug)))
 

@@ -114,7 +114,7 @@ def build_course(
     chosen.check_taken(taken)
     given = [dose for dose in doses if dose.drug in S_SHARE]
     for dose in given:
-        chosen.check_dose(dose.drug, dose.route)
+        chosen.check_dose(dose.drug, dose.pathway)
     starts = tuple(to_ticks(dose.start_h) for dose in doses)
     ends = tuple(
         max(to_ticks(dose.end_h), start + 1) if dose.duration_h else start
@@ -125,7 +125,7 @@ def build_course(
     ratings = [to_ticks(hours) for hours in protocol.rating_times()]
     releases = {tick for dose in given for tick in _release_ticks(chosen, dose, people)}
     grid = build_grid(horizon, (*starts, *ends, *releases), soft, ratings, resolution or Resolution())
-    names = chosen.compartments(frozenset(dose.route for dose in given))
+    names = chosen.compartments(frozenset(dose.pathway for dose in given))
     systems = ("s", "r", "midazolam") if any(dose.drug == "midazolam" for dose in doses) else ("s", "r")
     matrices = np.stack([rate_matrix(chosen, system, people, names, taken) for system in systems])
     jumps = _Jumps(grid, names, systems, people.size)
@@ -221,7 +221,7 @@ def _inputs(
 
     micromoles = MICRO_PER_MILLI * milligrams / kinetics.molar_mass
     shares = {"s": S_SHARE[dose.drug], "r": 1.0 - S_SHARE[dose.drug]}
-    for item in kinetics.inputs(dose.drug, dose.route, milligrams, deviate):
+    for item in kinetics.inputs(dose.drug, dose.pathway, milligrams, deviate):
         yield item, {system: item.share * share * micromoles for system, share in shares.items() if share > 0.0}
 
 
@@ -233,7 +233,7 @@ def _whole_ticks(duration: Any, size: int) -> Array:
 def _release_ticks(kinetics: Kinetics, dose: DoseEvent, people: People) -> set[int]:
     """Return the edges, in ticks, that a dose has besides its own start and end, for the typical occasion."""
     found: set[int] = set()
-    for item in kinetics.inputs(dose.drug, dose.route, _milligrams(dose, people), lambda _: np.zeros(people.size)):
+    for item in kinetics.inputs(dose.drug, dose.pathway, _milligrams(dose, people), lambda _: np.zeros(people.size)):
         first = to_ticks(dose.start_h) + to_ticks(item.delay)
         if item.delay > 0.0:
             found.add(first)

@@ -159,7 +159,7 @@ def label(
                 {
                     "start_h": dose.start_h,
                     "duration_h": dose.duration_h,
-                    "label": f"{dose.drug} {dose.amount:g} {dose.unit} {dose.route}",
+                    "label": f"{dose.drug} {dose.amount:g} {dose.unit} {dose.pathway.replace('_', ' ')}",
                     "drug": dose.drug,
                     "amount": dose.amount,
                     "unit": dose.unit,

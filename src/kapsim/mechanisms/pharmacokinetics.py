@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kapsim.errors import InputError
 from kapsim.mechanisms.base import parameter
@@ -19,7 +20,7 @@ from kapsim.mechanisms.kinetics import Body, Deviate, Flow, Input, Kinetics
 from kapsim.mechanisms.operators import Value, exp, maximum
 
 #: Compartments that hold drug (umol); depots come first. `pump` is the running infusion (umol/h).
-DEPOTS = ("muscle", "tissue", "nose", "film", "mouth", "swallowed", "gut")
+DEPOTS = ("muscle", "tissue", "nose", "lung", "film", "mouth", "tablet", "swallowed", "gut")
 BODY = (
     "central", "rapid", "slow",
     "transit_1", "transit_2", "norketamine", "norketamine_deep", "hydroxynorketamine", "hydroxynorketamine_deep",
@@ -28,7 +29,7 @@ BODY = (
 FOLLOWERS = ("venous", "effect")
 COMPARTMENTS = ("pump", *DEPOTS, *BODY, *FOLLOWERS)
 
-#: Share of S-ketamine by drug, and the depots by route.
+#: Share of S-ketamine by drug, and the depots by route (for a form that releases in its own time: route_form).
 S_SHARE = {"ketamine": 0.5, "esketamine": 1.0, "arketamine": 0.0}
 ROUTES = {
     "iv": (),
@@ -37,8 +38,22 @@ ROUTES = {
     "intranasal": ("nose", "swallowed", "gut"),
     "sublingual": ("film", "mouth", "swallowed", "gut"),
     "oral": ("swallowed", "gut"),
+    "oral_extended_release": ("tablet", "swallowed", "gut"),
+    "inhaled": ("lung",),
 }
-CYP_DRUGS = ("clarithromycin", "ticlopidine", "rifampicin", "itraconazole")
+#: Medicines and foods that change first pass, with the wall of the gut where that is known, or without.
+GUT_AND_LIVER = ("clarithromycin", "grapefruit_juice", "st_johns_wort")
+LIVER_ALONE = ("ticlopidine", "itraconazole")
+CYP_DRUGS = (*GUT_AND_LIVER, *LIVER_ALONE, "rifampicin")
+
+
+class Interaction(NamedTuple):
+    """Factors by which other medicines change what becomes of ketamine."""
+
+    gut: Value  # on the share that passes the wall of the gut
+    liver: Value  # on the share that passes the liver
+    clearance: Value  # of ketamine
+    norketamine: Value  # on the clearance of norketamine
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,9 @@ class Pharmacokinetics(Kinetics):
     mouth_share: Value = parameter("pk.sublingual.share", "1")
     mouth_release: Value = parameter("pk.sublingual.release", "h")
     mouth_ka: Value = parameter("pk.sublingual.ka", "1/h")
+    oral_release: Value = parameter("pk.oral.release", "h")
+    inhaled_share: Value = parameter("pk.inhaled.share", "1")
+    inhaled_ka: Value = parameter("pk.inhaled.ka", "1/h")
     gut_delay: Value = parameter("pk.gut.delay", "h")
     gut_ka: Value = parameter("pk.gut.ka", "1/h")
     gut_escape: Value = parameter("pk.gut.escape", "1")
@@ -99,6 +117,11 @@ class Pharmacokinetics(Kinetics):
     midazolam_reference: Value = parameter("pk.midazolam.reference", "mg/kg")
     occasion: Value = parameter("pk.variability.occasion", "1")
     clarithromycin: Value = parameter("pk.interaction.clarithromycin", "1")
+    clarithromycin_gut: Value = parameter("pk.interaction.clarithromycin_gut", "1")
+    grapefruit_juice: Value = parameter("pk.interaction.grapefruit_juice", "1")
+    grapefruit_juice_gut: Value = parameter("pk.interaction.grapefruit_juice_gut", "1")
+    st_johns_wort: Value = parameter("pk.interaction.st_johns_wort", "1")
+    st_johns_wort_gut: Value = parameter("pk.interaction.st_johns_wort_gut", "1")
     ticlopidine: Value = parameter("pk.interaction.ticlopidine", "1")
     itraconazole: Value = parameter("pk.interaction.itraconazole", "1")
     rifampicin_oral: Value = parameter("pk.interaction.rifampicin_oral", "1")
@@ -110,17 +133,26 @@ class Pharmacokinetics(Kinetics):
         """Return the compartments that a protocol with `routes` needs, see `compartments`."""
         return compartments(routes)
 
-    def interactions(self, taken: frozenset[str]) -> tuple[Value, Value, Value]:
-        """Factors of the CYP drugs `taken` on first-pass escape, ketamine and norketamine clearance."""
-        escape, clearance, norketamine = 1.0, 1.0, 1.0
-        for name in ("clarithromycin", "ticlopidine", "itraconazole"):
+    def interactions(self, taken: frozenset[str]) -> Interaction:
+        """Return what the CYP drugs `taken` do, together.
+
+        Oral exposure to ketamine goes with what passes gut and liver, exposure to norketamine with what passes the gut
+        alone (the liver turns the rest into norketamine sooner or later): where both are published, they say how much
+        of a drug's effect on first pass sits in the wall of the gut.
+        """
+        gut, liver, clearance, norketamine = 1.0, 1.0, 1.0, 1.0
+        for name in GUT_AND_LIVER:
             if name in taken:
-                escape = escape * getattr(self, name)
+                gut = gut * getattr(self, f"{name}_gut")
+                liver = liver * getattr(self, name) / getattr(self, f"{name}_gut")
+        for name in LIVER_ALONE:
+            if name in taken:
+                liver = liver * getattr(self, name)
         if "rifampicin" in taken:
-            escape = escape * self.rifampicin_oral / self.rifampicin_iv
+            liver = liver * self.rifampicin_oral / self.rifampicin_iv
             clearance = clearance / self.rifampicin_iv
             norketamine = norketamine * (1.0 + self.rifampicin_norketamine)
-        return escape, clearance, norketamine
+        return Interaction(gut, liver, clearance, norketamine)
 
     def volume(self, body: Body) -> Value:
         """Central volume of a person, L."""
@@ -131,20 +163,24 @@ class Pharmacokinetics(Kinetics):
         size = body.weight / self.reference_weight
         scale = size**self.allometry
         flow_left = 1.0 + self.liver_flow_age * maximum(body.age - self.old_age, 0.0) / self.liver_flow
-        escape_factor, clearance_factor, norketamine_factor = self.interactions(taken)
+        factors = self.interactions(taken)
         own = 1.0 if enantiomer == "s" else self.cl_r_over_s
-        clearance = self.cl_s * own * scale * flow_left * (1.0 + self.sex * body.female) * clearance_factor
+        clearance = self.cl_s * own * scale * flow_left * (1.0 + self.sex * body.female) * factors.clearance
         yield Flow("pump", "central", 1.0, copies=True)
         yield Flow("muscle", "central", self.im_ka)
         yield Flow("tissue", "central", self.sc_ka)
         yield Flow("nose", "central", self.nasal_ka)
         yield Flow("film", "mouth", 1.0 / self.mouth_release)
         yield Flow("mouth", "central", self.mouth_ka)
+        yield Flow("lung", "central", self.inhaled_ka)
+        yield Flow("tablet", "swallowed", 1.0 / self.oral_release)
         yield Flow("swallowed", "gut", 1.0 / self.gut_delay)
-        liver = 1.0 - maximum(1.0 - self.liver_escape * escape_factor, 0.0)
-        yield Flow("gut", "central", self.gut_ka * self.gut_escape * liver)
-        yield Flow("gut", "norketamine", self.gut_ka * self.gut_escape * (1.0 - liver) * self.formation)
-        lost = 1.0 - self.gut_escape * (liver + (1.0 - liver) * self.formation)
+        # no more than everything can pass: several inhibitors, or one in a person with a slow liver, meet that end
+        gut = 1.0 - maximum(1.0 - self.gut_escape * factors.gut, 0.0)
+        liver = 1.0 - maximum(1.0 - self.liver_escape * factors.liver, 0.0)
+        yield Flow("gut", "central", self.gut_ka * gut * liver)
+        yield Flow("gut", "norketamine", self.gut_ka * gut * (1.0 - liver) * self.formation)
+        lost = 1.0 - gut * (liver + (1.0 - liver) * self.formation)
         yield Flow("gut", None, self.gut_ka * lost)
         v1, v2, v3 = self.v1 * size, self.v2 * size, self.v3 * size
         yield Flow("central", "rapid", self.q2 * scale / v1)
@@ -156,7 +192,7 @@ class Pharmacokinetics(Kinetics):
         yield Flow("transit_1", "transit_2", 2.0 / self.delay)
         yield Flow("transit_2", "norketamine", 2.0 / self.delay)
         n1, n2 = self.v1_norketamine * size, self.v2_norketamine * size
-        cl_n = self.cl_norketamine * scale * norketamine_factor
+        cl_n = self.cl_norketamine * scale * factors.norketamine
         yield Flow("norketamine", "norketamine_deep", self.q_norketamine * scale / n1)
         yield Flow("norketamine_deep", "norketamine", self.q_norketamine * scale / n2)
         yield Flow("norketamine", "hydroxynorketamine", cl_n * self.formation_hnk / n1)
@@ -183,6 +219,11 @@ class Pharmacokinetics(Kinetics):
             return {depot: self.shifted(self.im_bioavailability, occasion)}
         if route == "oral":
             return {"swallowed": 1.0}
+        if route == "oral_extended_release":
+            return {"tablet": 1.0}
+        if route == "inhaled":
+            # what is lost stays in the device or is breathed out
+            return {"lung": self.shifted(self.inhaled_share, occasion)}
         if route == "sublingual":
             share = self.shifted(self.mouth_share, occasion)
             return {"film": share, "swallowed": 1.0 - share}

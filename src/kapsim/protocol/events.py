@@ -26,6 +26,8 @@ class DoseEvent:
         ``"mg"`` or ``"mg/kg"``.
     start_h, duration_h : float
         In hours; a duration of 0 is a bolus or any route but iv.
+    form : str
+        ``"immediate"``, or ``"extended_release"`` for a tablet that releases over hours.
     """
 
     drug: str
@@ -34,11 +36,17 @@ class DoseEvent:
     unit: str
     start_h: float
     duration_h: float
+    form: str = "immediate"
 
     @property
     def end_h(self) -> float:
         """End of the infusion, h."""
         return self.start_h + self.duration_h
+
+    @property
+    def pathway(self) -> str:
+        """The route as kinetics know it, which depends on the form as well."""
+        return self.route if self.form == "immediate" else f"{self.route}_{self.form}"
 
     def milligrams(self, weight_kg: float) -> float:
         """Return the dose in mg for a person of `weight_kg`."""

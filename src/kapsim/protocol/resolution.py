@@ -26,7 +26,10 @@ def doses(protocol: Protocol) -> list[tuple[int, DoseEvent]]:
     for index, dose in enumerate(protocol.doses):
         amount, unit = dose.amount_and_unit
         length = hours(dose.duration, 0.0)
-        events += [(index, DoseEvent(dose.drug, dose.route, amount, unit, start, length)) for start in dose.times_h()]
+        events += [
+            (index, DoseEvent(dose.drug, dose.route, amount, unit, start, length, dose.form))
+            for start in dose.times_h()
+        ]
     return sorted(events, key=lambda item: (item[1].start_h, item[0]))
 
 
@@ -168,7 +171,7 @@ def _check_spans(protocol: Protocol, horizon: float) -> None:
         if event.drug in METABOLIC and (event.start_h > EPSILON_H or event.end_h < horizon - EPSILON_H):
             key = "from" if event.start_h > EPSILON_H else "until"
             raise problem(
-                f"'{event.drug}' changes how the liver clears ketamine and must span the whole horizon; "
+                f"'{event.drug}' changes how ketamine is cleared and must span the whole horizon; "
                 "leave out 'from' and 'until'",
                 "co_medication",
                 index,

@@ -19,7 +19,8 @@ from kapsim.units import dimension
 __all__ = ["CoMedication", "Dose", "Practice", "Protocol", "Relative", "Stressor", "Therapy"]
 
 Drug = Literal["ketamine", "esketamine", "arketamine", "midazolam", "saline", "placebo", "placebo_nasal"]
-Route = Literal["iv", "im", "sc", "intranasal", "sublingual", "oral"]
+Route = Literal["iv", "im", "sc", "intranasal", "sublingual", "oral", "inhaled"]
+Form = Literal["immediate", "extended_release"]
 TherapyKind = Literal[
     "cbt",
     "ct",
@@ -46,11 +47,13 @@ OtherDrug = Literal[
     "ticlopidine",
     "rifampicin",
     "itraconazole",
+    "grapefruit_juice",
+    "st_johns_wort",
 ]
 Masking = Literal["open", "saline", "midazolam", "nasal_placebo", "anaesthesia"]
 
 CONTROLS = ("saline", "placebo", "placebo_nasal")
-METABOLIC = ("clarithromycin", "ticlopidine", "rifampicin", "itraconazole")
+METABOLIC = ("clarithromycin", "ticlopidine", "rifampicin", "itraconazole", "grapefruit_juice", "st_johns_wort")
 # Far above an anaesthetic dose: beyond these a figure is a slip of unit or of decimal point.
 MOST_MG_PER_KG, MOST_MG = 20.0, 2000.0
 
@@ -66,6 +69,7 @@ class Dose(Scheduled):
     route: Route
     amount: Amount
     duration: InfusionTime | None = None
+    form: Form = "immediate"
 
     @property
     def amount_and_unit(self) -> tuple[float, str]:
@@ -87,6 +91,12 @@ class Dose(Scheduled):
                 f"'{self.amount}' is not a possible dose; at most {MOST_MG_PER_KG:g} mg/kg or {MOST_MG:g} mg, "
                 "check the unit and the decimal point",
                 "amount",
+            )
+        if self.form != "immediate" and self.drug == "midazolam":
+            raise problem("midazolam has no extended release here; remove it", "form")
+        if self.form != "immediate" and self.route != "oral":
+            raise problem(
+                f"only an oral dose has the form '{self.form}', not the route '{self.route}'; remove it", "form"
             )
         if self.duration is not None and self.route != "iv":
             raise problem(f"only an iv infusion has a duration, not the route '{self.route}'; remove it", "duration")
