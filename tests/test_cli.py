@@ -34,6 +34,7 @@ COMMANDS = (
     ("protocols",),
     ("protocols", "show"),
     ("variants",),
+    ("kinetics",),
     ("parameters",),
     ("parameters", "show"),
     ("equations",),
@@ -94,6 +95,7 @@ def test_every_help_text_ends_with_what_the_software_is_not(
         ["protocols"],
         ["protocols", "show", "single_infusion"],
         ["variants"],
+        ["kinetics"],
         ["parameters", "show", "receptor.hill"],
         ["check", "protocol.yaml", "parameters-mind.yaml"],
         ["run", "no_such_protocol"],
@@ -362,7 +364,9 @@ def test_shown_paths_keep_no_folders_of_a_person() -> None:
     assert shown_path("protocols/mine.yaml") == "protocols/mine.yaml"
     assert shown_path(Path.home() / "secret" / "mine.yaml") == "mine.yaml"
     assert shown_path("../../someone/mine.yaml") == "mine.yaml"
-    assert command_line(["run", "a b.yaml"], None, "hnk", 5, 1).startswith("kapsim run 'a b.yaml' --variant hnk")
+    assert command_line(["run", "a b.yaml"], None, "hnk", "default", 5, 1).startswith(
+        "kapsim run 'a b.yaml' --variant hnk"
+    )
 
 
 # --- when there is no room -----------------------------------------------------------------------------------------

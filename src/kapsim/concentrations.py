@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 #: People solved at a time: their matrices and courses stay in the cache of a core.
 PEOPLE_AT_A_TIME = 128
+EVERYBODY = slice(None)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def concentration_course(
         part = slice(first, first + PEOPLE_AT_A_TIME)
         own = course.kinetics.of(part)
         body = Body(*(np.asarray(value)[part] for value in people.body))
-        amounts = _propagate(course, part)
+        amounts = propagate(course, part)
         read = plasma(own, body, course, amounts, (masses[0][part], masses[1][part]))
         for name in NAMES:
             found[name][:, part] = read[name]
@@ -141,8 +142,20 @@ def plasma(
     return found
 
 
-def _propagate(course: Course, part: slice) -> Array:
-    """Return the contents of every compartment at every node, shape (nodes, systems, n, patients of the part)."""
+def propagate(course: Course, part: slice = EVERYBODY) -> Array:
+    """Return the contents of every compartment at every node.
+
+    Parameters
+    ----------
+    course : Course
+    part : slice
+        Which people.
+
+    Returns
+    -------
+    ndarray, shape (nodes, systems, n, patients of the part)
+        umol; umol/h in pumps and umol/L in what follows another compartment.
+    """
     grid = course.grid
     smallest = min(grid.sizes)
     doublings = (max(grid.sizes) // smallest).bit_length() - 1

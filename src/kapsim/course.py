@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kapsim.engine.grid import TICKS_PER_HOUR, Grid, Resolution, build_grid, to_ticks
 from kapsim.evidence import load_parameters
-from kapsim.kinetic_sets import DEFAULT, build_kinetics
+from kapsim.kinetic_sets import DEFAULT, build_kinetics, check_protocol
 from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.kinetics import Input, Kinetics, pump_of
 from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS, S_SHARE
@@ -109,12 +109,10 @@ def build_course(
         Where the kinetics are unknown or do not know a dose of the protocol.
     """
     doses, spans = protocol.dose_events(), _spans(protocol)
+    check_protocol(kinetics, protocol)
     chosen = build_kinetics(kinetics, people)
     taken = frozenset(item.drug for item in protocol.co_medications() if item.drug in CYP_DRUGS)
-    chosen.check_taken(taken)
     given = [dose for dose in doses if dose.drug in S_SHARE]
-    for dose in given:
-        chosen.check_dose(dose.drug, dose.pathway)
     starts = tuple(to_ticks(dose.start_h) for dose in doses)
     ends = tuple(
         max(to_ticks(dose.end_h), start + 1) if dose.duration_h else start
@@ -269,9 +267,11 @@ class _Jumps:
         left = (end - nodes[before]) / np.maximum(nodes[after] - nodes[before], 1)
         for node in np.unique(before):
             here = before == node
-            self.add(int(nodes[node]), system, pump, np.where(here, -rate * (1.0 - left), 0.0))
+            less = np.where(here, -rate * (1.0 - left), 0.0)
+            self.add(int(nodes[node]), system, pump, less)
             if np.any(left[here] > 0.0) and node + 1 < len(nodes):
-                self.add(int(nodes[node + 1]), system, pump, np.where(here, -rate * left, 0.0))
+                # what is still running, so that the pump stands still afterwards to the last bit
+                self.add(int(nodes[node + 1]), system, pump, np.where(here, -(rate + less), 0.0))
 
 
 def _spans(protocol: Protocol) -> list[tuple[int, int, str, float]]:

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from kapsim.errors import InputError
 from kapsim.evidence import DATA, Law, load_evidence
 from kapsim.mechanisms.kinetics import Kinetics
-from kapsim.mechanisms.pharmacokinetics import Pharmacokinetics
+from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS, S_SHARE, Pharmacokinetics
 from kapsim.mechanisms.published.base import Published, Spread
 from kapsim.mechanisms.published.kamp2020 import Kamp2020
 from kapsim.mechanisms.published.otto2021 import Otto2021
 from kapsim.mechanisms.published.perezruixo2021 import PerezRuixo2021
 from kapsim.mechanisms.published.simons2022 import Simons2022
 from kapsim.patient.sampling import People
+from kapsim.protocol import Protocol
 from kapsim.units import convert, nearest
 
 if TYPE_CHECKING:
@@ -45,6 +46,15 @@ def kinetic_set(name: str) -> type[Kinetics]:
         advice = f"did you mean {close!r}? " if close else ""
         raise InputError(f"no kinetics {name!r}; {advice}known: {', '.join(SETS)}")
     return SETS[name]
+
+
+def check_protocol(name: str, protocol: Protocol) -> None:
+    """Raise InputError where the set `name` does not know what a protocol gives."""
+    kind = kinetic_set(name)
+    kind.check_taken(frozenset(item.drug for item in protocol.co_medications() if item.drug in CYP_DRUGS))
+    for dose in protocol.dose_events():
+        if dose.drug in S_SHARE:
+            kind.check_dose(dose.drug, dose.pathway)
 
 
 def build_kinetics(name: str, people: People) -> Kinetics:

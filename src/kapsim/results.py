@@ -154,6 +154,7 @@ def label(
         "patient": "" if patient is None else patient.model_dump_json(exclude_none=True),
         **provenance,
         "parameters_used": json.dumps(list(dict.fromkeys(used))),
+        "records_used": json.dumps(course.kinetics.records()),
         "doses": json.dumps(
             [
                 {

@@ -27,7 +27,7 @@ from kapsim.engine.exponential import (
 from kapsim.engine.grid import TICKS_PER_HOUR, Resolution
 from kapsim.engine.linear import propagators
 from kapsim.errors import SolverError
-from kapsim.kinetic_sets import DEFAULT
+from kapsim.kinetic_sets import DEFAULT, check_protocol
 from kapsim.mechanisms.base import REST, Drugs, Setting
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import NO_DRUG, Model, flatten, state_names, unflatten, variant_switches
@@ -90,6 +90,7 @@ def simulate(
     say = progress or (lambda _: None)
     switches = variant_switches(variant)
     plan_of = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
+    check_protocol(kinetics, plan_of)
     who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
     say("drawing people")
     people = sample_people(who, draws, seed, spread=spread)

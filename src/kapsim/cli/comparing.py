@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kapsim.cli.options import RESULTS_FOLDER, Draws, Json, PatientFile, Seed, Variant, shown_path
+from kapsim.cli.options import RESULTS_FOLDER, Draws, Json, Kinetics, PatientFile, Seed, Variant, shown_path
 from kapsim.cli.progress import SIMULATION_STAGES, stages
 from kapsim.cli.runs import account, command_line, number, output, print_json, simulated
 
@@ -54,6 +54,7 @@ def compare(
     ],
     patient: PatientFile = None,
     variant: Variant = "standard",
+    kinetics: Kinetics = "default",
     draws: Draws = 200,
     seed: Seed = 0,
     out: Annotated[
@@ -63,10 +64,10 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare protocols on the same people with the first."""
-    chosen = _arms(arms, variant)
+    chosen = _arms(arms, variant, kinetics)
     if json and out is None:
         with stages(SIMULATION_STAGES * len(chosen)) as begin:
-            accounts, comparison = _simulate(chosen, patient, draws, seed, begin)
+            accounts, comparison = _simulate(chosen, patient, kinetics, draws, seed, begin)
         _print_json(accounts, comparison, {})
         return
 
@@ -76,7 +77,7 @@ def compare(
     folder = RESULTS_FOLDER / "comparison" if out is None else out
     page = folder / COMPARISON_NAME
     with output_folder(folder), stages(SIMULATION_STAGES * len(chosen) + 1) as begin:
-        accounts, comparison = _simulate(chosen, patient, draws, seed, begin)
+        accounts, comparison = _simulate(chosen, patient, kinetics, draws, seed, begin)
         begin("writing the comparison")
         write_together({page: comparison_html(comparison).encode("utf-8")})
     if json:
@@ -91,9 +92,10 @@ def compare(
     typer.echo(f"\ncomparison: {page}")
 
 
-def _arms(names: list[str], variant: str) -> list[Arm]:
+def _arms(names: list[str], variant: str, kinetics: str) -> list[Arm]:
     """Return what to run, everything checked before the first run begins."""
     from kapsim.errors import InputError
+    from kapsim.kinetic_sets import check_protocol
     from kapsim.model import variant_switches
     from kapsim.protocol import load_protocol
 
@@ -107,6 +109,7 @@ def _arms(names: list[str], variant: str) -> list[Arm]:
             what, own = name, variant
         variant_switches(own)
         protocol = load_protocol(what)
+        check_protocol(kinetics, protocol)
         label = protocol.name if own == variant else f"{protocol.name}@{own}"
         if label in found:
             raise InputError(f"compare: {label!r} is given twice; give each protocol and variant once")
@@ -115,7 +118,7 @@ def _arms(names: list[str], variant: str) -> list[Arm]:
 
 
 def _simulate(
-    arms: list[Arm], patient: Path | None, draws: int, seed: int, begin: Callable[[str], None]
+    arms: list[Arm], patient: Path | None, kinetics: str, draws: int, seed: int, begin: Callable[[str], None]
 ) -> tuple[dict[str, Any], Comparison]:
     from kapsim.patient import load_patient
     from kapsim.report.compare import compare as compare_runs
@@ -123,12 +126,12 @@ def _simulate(
     who = None if patient is None else load_patient(patient)
     datasets = {}
     for arm in arms:
-        command = command_line(["run", arm.source], patient, arm.variant, draws, seed)
+        command = command_line(["run", arm.source], patient, arm.variant, kinetics, draws, seed)
 
         def say(text: str, label: str = arm.label) -> None:
             begin(f"{label}: {text}")
 
-        datasets[arm.label] = simulated(arm.protocol, who, arm.variant, draws, seed, command, say)
+        datasets[arm.label] = simulated(arm.protocol, who, arm.variant, kinetics, draws, seed, command, say)
     return {label: account(dataset) for label, dataset in datasets.items()}, compare_runs(datasets)
 
 

@@ -1,4 +1,4 @@
-"""Commands that print what there is: protocols, variants, equations and the publications behind a run."""
+"""Commands that print what there is: protocols, variants, kinetics, equations and the publications behind a run."""
 
 from __future__ import annotations
 
@@ -76,6 +76,17 @@ def variants() -> None:
         typer.echo(f"{name:<{width}}  {'; '.join(changed) or same}")
 
 
+def kinetics() -> None:
+    """List the kinetics to choose from, each with what it describes and what it lacks."""
+    from kapsim.kinetic_sets import SETS
+
+    width = max(map(len, SETS))
+    for name, kind in SETS.items():
+        lacks = f"; lacks {', '.join(kind.gaps)}" if kind.gaps else ""
+        known = f"{' and '.join(kind.sites)} blood; {', '.join(kind.drugs)}; {', '.join(kind.routes)}"
+        typer.echo(f"{name:<{width}}  {kind.structure}; {known}{lacks}")
+
+
 def equations(
     link: Annotated[str | None, typer.Argument(metavar="[LINK]", help="One link of the chain; all by default.")] = None,
     format: Annotated[str, typer.Option("--format", help="text or latex.")] = "text",
@@ -93,17 +104,21 @@ def cite(
 ) -> None:
     """Print the publications behind the numbers that a run used."""
     _check_format("cite", format)
-    from kapsim.evidence import load_parameters, references, to_bibtex, to_text
+    from kapsim.evidence import load_evidence, load_parameters, references, to_bibtex, to_text
     from kapsim.store import load_results
 
-    used = json.loads(load_results(result).attrs["parameters_used"])
+    attributes = load_results(result).attrs
+    used = json.loads(attributes["parameters_used"])
     known = load_parameters()
     unknown = sum(not isinstance(name, str) or name not in known for name in used)
     if unknown:
         typer.echo(
             f"kapsim: note: {unknown} of {len(used)} parameters are unknown to this version and left out", err=True
         )
-    found = references(name for name in used if isinstance(name, str) and name in known)
+    # evidence that kinetics other than the default rest on
+    evidence = load_evidence()
+    records = [name for name in json.loads(attributes.get("records_used", "[]")) if name in evidence]
+    found = references([*(name for name in used if isinstance(name, str) and name in known), *records])
     typer.echo(to_bibtex(found) if format == "bibtex" else to_text(found))
 
 

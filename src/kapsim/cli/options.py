@@ -22,6 +22,9 @@ PatientFile = Annotated[
 Variant = Annotated[
     str, typer.Option("--variant", metavar="NAME", help="Setting of the contested links; see `kapsim variants`.")
 ]
+Kinetics = Annotated[
+    str, typer.Option("--kinetics", metavar="NAME", help="Kinetics from dose to blood; see `kapsim kinetics`.")
+]
 Draws = Annotated[int, typer.Option("--draws", metavar="N", help="Number of simulated people.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Root of all randomness: one seed, the same people.")]
 Json = Annotated[

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kapsim.cli.options import RESULTS_FOLDER, Draws, Json, PatientFile, Seed, Variant, shown_path
+from kapsim.cli.options import RESULTS_FOLDER, Draws, Json, Kinetics, PatientFile, Seed, Variant, shown_path
 from kapsim.cli.progress import SIMULATION_STAGES, stages
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REPORT_NAME = "report.html"
 _DEMO_PROTOCOL = "kap_six_sessions"
 _DEMO_DRAWS = 200
-_PROVENANCE = ("kapsim_version", "evidence_version", "evidence_hash", "protocol_name", "variant", "command")
+_PROVENANCE = ("kapsim_version", "evidence_version", "evidence_hash", "protocol_name", "variant", "kinetics", "command")
 
 
 def run(
@@ -34,6 +34,7 @@ def run(
     ],
     patient: PatientFile = None,
     variant: Variant = "standard",
+    kinetics: Kinetics = "default",
     draws: Draws = 200,
     seed: Seed = 0,
     out: Annotated[
@@ -43,8 +44,8 @@ def run(
     json: Json = False,
 ) -> None:
     """Simulate a protocol; write its results and its report."""
-    command = command_line(["run", shown_path(protocol)], patient, variant, draws, seed)
-    _run(protocol, patient, variant, draws, seed, command, out=out, as_json=json)
+    command = command_line(["run", shown_path(protocol)], patient, variant, kinetics, draws, seed)
+    _run(protocol, patient, variant, kinetics, draws, seed, command, out=out, as_json=json)
 
 
 def demo(
@@ -54,20 +55,22 @@ def demo(
     draws: Draws = _DEMO_DRAWS,
 ) -> None:
     """Simulate six KAP sessions and leave a report to look at."""
-    command = command_line(["run", _DEMO_PROTOCOL], None, "standard", draws, 0)
-    _run(_DEMO_PROTOCOL, None, "standard", draws, 0, command, out=out, as_json=False)
+    command = command_line(["run", _DEMO_PROTOCOL], None, "standard", "default", draws, 0)
+    _run(_DEMO_PROTOCOL, None, "standard", "default", draws, 0, command, out=out, as_json=False)
 
 
-def command_line(words: list[str], patient: Path | None, variant: str, draws: int, seed: int) -> str:
+def command_line(words: list[str], patient: Path | None, variant: str, kinetics: str, draws: int, seed: int) -> str:
     """Return the command that gives the same results again, without the folders of this machine."""
     more = [] if patient is None else ["--patient", shown_path(patient)]
-    return shlex.join(["kapsim", *words, *more, "--variant", variant, "--draws", str(draws), "--seed", str(seed)])
+    more += ["--variant", variant, *([] if kinetics == "default" else ["--kinetics", kinetics])]
+    return shlex.join(["kapsim", *words, *more, "--draws", str(draws), "--seed", str(seed)])
 
 
 def _run(
     name_or_path: str,
     patient: Path | None,
     variant: str,
+    kinetics: str,
     draws: int,
     seed: int,
     command: str,
@@ -80,7 +83,7 @@ def _run(
     protocol = load_protocol(name_or_path)
     if as_json and out is None:
         with stages(SIMULATION_STAGES) as begin:
-            dataset = simulated(protocol, patient, variant, draws, seed, command, begin)
+            dataset = simulated(protocol, patient, variant, kinetics, draws, seed, command, begin)
         _print_json(dataset, {})
         return
 
@@ -90,7 +93,7 @@ def _run(
     folder = RESULTS_FOLDER / protocol.name if out is None else out
     results, report = folder / RESULTS_NAME, folder / REPORT_NAME
     with output_folder(folder), stages(SIMULATION_STAGES + 2) as begin:
-        dataset = simulated(protocol, patient, variant, draws, seed, command, begin)
+        dataset = simulated(protocol, patient, variant, kinetics, draws, seed, command, begin)
         begin("making the report")
         page = report_page(dataset)
         begin("writing the files")
@@ -106,6 +109,7 @@ def simulated(
     protocol: Protocol,
     patient: Patient | Path | None,
     variant: str,
+    kinetics: str,
     draws: int,
     seed: int,
     command: str,
@@ -114,7 +118,7 @@ def simulated(
     """Simulate, and record in the results which command it was."""
     from kapsim.simulation import simulate
 
-    dataset = simulate(protocol, patient, variant=variant, draws=draws, seed=seed, progress=begin)
+    dataset = simulate(protocol, patient, variant=variant, kinetics=kinetics, draws=draws, seed=seed, progress=begin)
     return dataset.assign_attrs(command=command)
 
 

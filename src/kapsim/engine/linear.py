@@ -15,18 +15,22 @@ def exponential(matrix: Array) -> Array:
     """Return the matrix exponential of a stack of small matrices, shape (..., n, n), by series and squaring.
 
     SciPy's `expm` loops over a stack; for the hundreds of matrices of a run, which are small in norm because the
-    smallest step is, the series over the whole stack is some twenty times faster.
+    smallest step is, the series over the whole stack is some twenty times faster. Each matrix is squared as often as
+    itself asks for, so that a person's does not depend on the others in the stack.
     """
-    norm = float(np.abs(matrix).sum(axis=-2).max(initial=0.0))
-    squarings = max(int(np.ceil(np.log2(norm / SERIES_NORM))), 0) if norm > 0.0 else 0
-    scaled = matrix / 2.0**squarings
+    norm = np.abs(matrix).sum(axis=-2).max(axis=-1, initial=0.0)
+    # whoever has a rate that is no number keeps it, for the caller to find
+    large = np.where(np.isfinite(norm), np.maximum(norm, SERIES_NORM), SERIES_NORM)
+    squarings = np.ceil(np.log2(large / SERIES_NORM)).astype(int)
+    scaled = matrix / np.exp2(squarings)[..., None, None]
     identity = np.broadcast_to(np.eye(matrix.shape[-1]), matrix.shape)
     result = identity + scaled / TERMS
     for k in range(TERMS - 1, 0, -1):
         result = identity + scaled @ result / k
-    for _ in range(squarings):
-        result = result @ result
-    return result
+    for done in range(int(squarings.max(initial=0))):
+        more = squarings > done
+        result[more] = result[more] @ result[more]
+    return np.asarray(result)
 
 
 def propagators(matrix: Array, smallest: float, doublings: int) -> Array:

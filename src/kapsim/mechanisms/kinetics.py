@@ -118,6 +118,11 @@ class Kinetics(Mechanism):
     def metabolite_volumes(self, body: Body) -> tuple[Value, Value]:
         """Volumes of norketamine and hydroxynorketamine, L; 1 where the set lacks the metabolite."""
 
+    @classmethod
+    def records(cls) -> tuple[str, ...]:
+        """Return the ids of the evidence records that the set reads past the registry."""
+        return ()
+
     def of(self, part: Any) -> Self:
         """Return the same kinetics of some of the people; `part` indexes them."""
         own = {item.name: getattr(self, item.name) for item in fields(self)}

@@ -28,6 +28,7 @@ _PROVENANCE = (
     ("evidence_hash", "evidence hash (SHA-256)"),
     ("protocol_name", "protocol"),
     ("variant", "variant"),
+    ("kinetics", "kinetics"),
     ("seed", "seed"),
     ("draws", "draws"),
     ("command", "command"),

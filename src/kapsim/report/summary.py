@@ -46,9 +46,11 @@ def summary_table(dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike]) ->
 
     name = str(dataset.attrs.get("protocol_name", "results"))
     variant = dataset.attrs.get("variant", "not recorded")
+    kinetics = dataset.attrs.get("kinetics", "default")
+    by = "" if kinetics == "default" else f", kinetics {kinetics}"
     draws = parameter_draws(dataset)
     table = Table(
-        title=escape(f"{name}: {dataset.sizes['patient']} simulated people, variant {variant}"),
+        title=escape(f"{name}: {dataset.sizes['patient']} simulated people, variant {variant}{by}"),
         caption="range: 5 % to 95 % of people; for shares, 95 % interval from the number of simulated people",
         title_justify="left",
         caption_justify="left",
