@@ -144,6 +144,7 @@ def results(
             "weight": ("patient", 60 + 30 * rng.random(patients)),
             "age": ("patient", 20 + 40 * rng.random(patients)),
             "female": ("patient", rng.integers(0, 2, patients)),
+            "ketamine_given": ("patient", np.full(patients, 70.0)),
             "baseline_madrs": ("patient", data["madrs"][1][:, 0]),
         },
         attrs={

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.engine.grid import TICKS_PER_HOUR, Grid, Resolution, build_grid, to_ticks
+from kapsim.engine.target import step_ends, target_rates
 from kapsim.evidence import load_parameters
 from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS, ROUTES, S_SHARE, Pharmacokinetics, compartments
 from kapsim.patient.sampling import People
-from kapsim.protocol import Protocol
+from kapsim.protocol import DoseEvent, Protocol
 
 Array = NDArray[np.float64]
 
@@ -26,12 +28,24 @@ EARLY_HOURS = (
     16.0, 20.0,
 )  # fmt: skip
 EVERY_HOURS = 8.0
+#: Shortest time between two changes of the rate of a target-controlled pump, in ticks: a minute.
+PUMP_TICKS = TICKS_PER_HOUR // 60
+#: Where drug in the veins is, as far as a pump can know.
+IN_BLOOD = ("central", "rapid", "slow")
 #: Therapy that gives no corrective experience.
 SHAM = frozenset({"sham_training"})
 
 
 #: Positions of the compartments that drive the chain, counted from the end (see `pharmacokinetics.COMPARTMENTS`).
 CENTRAL, NORKETAMINE, HYDROXYNORKETAMINE, EFFECT = -11, -6, -4, -1
+
+
+class Part(NamedTuple):
+    """A part of a dose that is given at one rate."""
+
+    start: int  # tick
+    end: int  # tick; the start where all is given at once
+    milligrams: Array  # (patient,)
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,8 @@ class Course:
         Setting of each step.
     dose_ticks : tuple of int
         Starts of doses.
+    given : ndarray, shape (patient,)
+        Ketamine given over the course, both enantiomers, mg of base.
     """
 
     grid: Grid
@@ -65,6 +81,7 @@ class Course:
     jumps: dict[int, Array]
     settings: list[Setting]
     dose_ticks: tuple[int, ...]
+    given: Array
 
 
 def build_course(protocol: Protocol, people: People, resolution: Resolution | None = None) -> Course:
@@ -84,32 +101,39 @@ def build_course(protocol: Protocol, people: People, resolution: Resolution | No
         for dose, start in zip(doses, starts, strict=True)
     )
     horizon = to_ticks(protocol.horizon_h)
+    pumped = _pumped(doses, starts, ends, people)
+    # the rate falls steeply after the first step of a target and little by little after the others
+    sharp = {*starts, *ends, *(steps[0].end for steps in pumped.values())}
     soft = {tick for start, end, _, _ in spans for tick in (start, end)}
+    soft |= {step.end for steps in pumped.values() for step in steps}
     ratings = [to_ticks(hours) for hours in protocol.rating_times()]
-    grid = build_grid(horizon, (*starts, *ends), soft, ratings, resolution or Resolution())
+    grid = build_grid(horizon, sharp, soft, ratings, resolution or Resolution())
     kinetics = Pharmacokinetics.build(people.values)
     names = compartments(frozenset(dose.pathway for dose in doses if dose.pathway in ROUTES))
     systems = ("s", "r", "midazolam") if any(dose.drug == "midazolam" for dose in doses) else ("s", "r")
     taken = frozenset(item.drug for item in protocol.co_medications() if item.drug in CYP_DRUGS)
     matrices = np.stack([rate_matrix(kinetics, system, people, names, taken) for system in systems])
     jumps: dict[int, Array] = {}
+    given = np.zeros(people.size)
     for number, (dose, start, end) in enumerate(zip(doses, starts, ends, strict=True)):
         occasion = people.keyed.normal(f"occasion:{number}", people.size)
         milligrams = dose.amount * (people.body.weight if dose.unit == "mg/kg" else np.ones(people.size))
-        for depot, system, amount in _amounts(kinetics, dose.drug, dose.pathway, milligrams, occasion, people):
-            m = systems.index(system)
-            if depot == "central" and end > start:
-                rate = amount * TICKS_PER_HOUR / (end - start)
-                for tick, sign in ((start, 1.0), (end, -1.0)):
-                    _jump(jumps, tick, len(systems), names, people.size)[m, names.index("pump")] += sign * rate
-            else:
-                _jump(jumps, start, len(systems), names, people.size)[m, names.index(depot)] += amount
+        for part in pumped.get(number, [Part(start, end, milligrams)]):
+            given += part.milligrams * (dose.drug in S_SHARE)
+            for depot, system, amount in _amounts(kinetics, dose.drug, dose.pathway, part.milligrams, occasion, people):
+                m = systems.index(system)
+                if depot == "central" and part.end > part.start:
+                    rate = amount * TICKS_PER_HOUR / (part.end - part.start)
+                    for tick, sign in ((part.start, 1.0), (part.end, -1.0)):
+                        _jump(jumps, tick, len(systems), names, people.size)[m, names.index("pump")] += sign * rate
+                else:
+                    _jump(jumps, part.start, len(systems), names, people.size)[m, names.index(depot)] += amount
     wanted = {0, horizon, *ratings, *starts, *ends}
     wanted |= {start + to_ticks(early) for start in starts for early in EARLY_HOURS}
     wanted |= set(range(0, horizon, to_ticks(EVERY_HOURS)))
     outputs = grid.nearest(tick for tick in wanted if tick <= horizon)
     settings = [_setting(protocol, spans, int(tick)) for tick in grid.ticks[:-1]]
-    return Course(grid, outputs, names, systems, matrices, jumps, settings, starts)
+    return Course(grid, outputs, names, systems, matrices, jumps, settings, starts, given)
 
 
 def rate_matrix(
@@ -153,6 +177,46 @@ def drugs_seen(amounts: Any, args: Mapping[str, Any]) -> Drugs:
         hydroxynorketamine=metabolite,
         midazolam=amounts[2, CENTRAL] if amounts.shape[0] == 3 else 0.0 * metabolite,
     )
+
+
+def _pumped(
+    doses: tuple[DoseEvent, ...], starts: tuple[int, ...], ends: tuple[int, ...], people: People
+) -> dict[int, list[Part]]:
+    """Return the parts of every target-controlled infusion, by the number of its dose.
+
+    A pump knows the kinetics of the typical person and the patient's weight, age and sex; it reckons with what it gave
+    of the same drug before, and with nothing else (other routes, other medicines, the patient's own kinetics).
+    """
+    found: dict[int, list[Part]] = {}
+    for drug, share in S_SHARE.items():
+        numbers = [number for number, dose in enumerate(doses) if dose.is_target and dose.drug == drug]
+        if not numbers:
+            continue
+        known = Pharmacokinetics.build({name: float(record.value) for name, record in load_parameters().items()})
+        systems = {system: part for system, part in (("s", share), ("r", 1.0 - share)) if part > 0.0}
+        names = compartments(frozenset())
+        place = [names.index(name) for name in IN_BLOOD]
+        size = len(IN_BLOOD)
+        matrix = np.zeros((people.size, len(systems) * size, len(systems) * size))
+        inlet = np.zeros((people.size, len(systems) * size))
+        observed = np.zeros_like(inlet)
+        for k, (system, part) in enumerate(systems.items()):
+            block = slice(k * size, (k + 1) * size)
+            matrix[:, block, block] = rate_matrix(known, system, people, names, frozenset())[:, place][:, :, place]
+            inlet[:, k * size] = part
+            observed[:, k * size] = MICRO_PER_MILLI / known.volume(people.body)
+        steps: list[tuple[int, int, float, int]] = []
+        for number in numbers:
+            if steps and steps[-1][1] < starts[number]:
+                steps.append((steps[-1][1], starts[number], 0.0, -1))
+            edges = [starts[number], *step_ends(starts[number], ends[number], PUMP_TICKS)]
+            steps += [(a, b, doses[number].amount, number) for a, b in itertools.pairwise(edges)]
+        hours = [(stop - start) / TICKS_PER_HOUR for start, stop, _, _ in steps]
+        rates = target_rates(matrix, inlet, observed, hours, [step[2] for step in steps])
+        for (start, stop, _, number), hour, rate in zip(steps, hours, rates, strict=True):
+            if number >= 0:
+                found.setdefault(number, []).append(Part(start, stop, rate * hour))
+    return found
 
 
 def _amounts(

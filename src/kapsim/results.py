@@ -142,6 +142,11 @@ def label(
         "weight": ("patient", people.body.weight, {"units": "kg", "long_name": "body weight"}),
         "age": ("patient", people.body.age, {"units": "a", "long_name": "age"}),
         "female": ("patient", people.body.female.astype(np.int32), {"units": "1", "long_name": "1 where female"}),
+        "ketamine_given": (
+            "patient",
+            course.given,
+            {"units": "mg", "long_name": "ketamine given in all, both enantiomers"},
+        ),
         "baseline_madrs": ("patient", people.traits.madrs, {"units": "points", "long_name": "MADRS at the start"}),
     }
     used = [*Model.parameter_ids(), *(item.metadata["id"] for item in Pharmacokinetics.declared())]
