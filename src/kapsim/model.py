@@ -251,7 +251,10 @@ class Model:
             "loss_of_consciousness": effects.loss_of_consciousness,
             "nausea": effects.nausea,
             "systolic_pressure": effects.systolic_pressure,
+            "diastolic_pressure": effects.diastolic_pressure,
+            "mean_arterial_pressure": effects.mean_arterial_pressure,
             "heart_rate": effects.heart_rate,
+            "cardiac_output": effects.cardiac_output,
         }
 
 

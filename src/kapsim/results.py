@@ -77,7 +77,10 @@ VARIABLES: dict[str, tuple[str, str, str]] = {
     "loss_of_consciousness": ("acute", "1", "probability of loss of consciousness"),
     "nausea": ("acute", "1", "probability of nausea"),
     "systolic_pressure": ("acute", "mm[Hg]", "change of systolic blood pressure"),
+    "diastolic_pressure": ("acute", "mm[Hg]", "change of diastolic blood pressure"),
+    "mean_arterial_pressure": ("acute", "mm[Hg]", "change of mean arterial pressure"),
     "heart_rate": ("acute", "/min", "change of heart rate"),
+    "cardiac_output": ("acute", "%", "change of cardiac output"),
 }
 
 
