@@ -54,6 +54,7 @@ VARIABLES: dict[str, tuple[str, str, float, float, float]] = {
     "loss_of_consciousness": ("1", "acute", 0.0, 0.01, 1.0),
     "nausea": ("1", "acute", 0.0, 0.2, 1.0),
     "systolic_pressure": ("mm[Hg]", "acute", 0.0, 18.0, 1.0),
+    "diastolic_pressure": ("mm[Hg]", "acute", 0.0, 12.0, 1.0),
     "heart_rate": ("/min", "acute", 0.0, 9.0, 1.0),
 }
 
@@ -144,6 +145,7 @@ def results(
             "weight": ("patient", 60 + 30 * rng.random(patients)),
             "age": ("patient", 20 + 40 * rng.random(patients)),
             "female": ("patient", rng.integers(0, 2, patients)),
+            "ketamine_given": ("patient", np.full(patients, 70.0)),
             "baseline_madrs": ("patient", data["madrs"][1][:, 0]),
         },
         attrs={

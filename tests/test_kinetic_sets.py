@@ -37,6 +37,8 @@ ROUTES = {
     "intranasal": "route: intranasal, amount: 84 mg",
     "sublingual": "route: sublingual, amount: 50 mg",
     "oral": "route: oral, amount: 80 mg",
+    "oral_extended_release": "route: oral, form: extended_release, amount: 80 mg",
+    "inhaled": "route: inhaled, amount: 40 mg",
 }
 PUBLISHED = [name for name, kind in SETS.items() if issubclass(kind, Published)]
 CASES = [(name, route) for name, kind in SETS.items() for route in kind.routes]
@@ -327,7 +329,7 @@ def default(people: People, route: str) -> tuple[Rates, dict[str, tuple[int, flo
     mass = {n: p[f"molar_mass.{n}"] for n in ("ketamine", "norketamine", "hydroxynorketamine")}
 
     def rates(t: float, x: Array, into: Callable[[str, float], float]) -> Any:
-        needle, nose, film, mouth, stomach, gut, a, b, c, t1, t2, n, np_, h, hp, ven, eff = x
+        needle, nose, film, mouth, stomach, gut, a, b, c, t1, t2, n, np_, h, hp, ven, eff, tablet, lung = x
         ca, cb, cc = a / (p["v1"] * w), b / (p["v2"] * w), c / (p["v3"] * w)
         cn, cnp = n / (p["norketamine.v1"] * w), np_ / (p["norketamine.v2"] * w)
         ch, chp = h / (p["hydroxynorketamine.v1"] * w), hp / (p["hydroxynorketamine.v2"] * w)
@@ -342,9 +344,9 @@ def default(people: People, route: str) -> tuple[Rates, dict[str, tuple[int, flo
             -p["nasal.ka"] * nose,
             -film / p["sublingual.release"],
             film / p["sublingual.release"] - p["sublingual.ka"] * mouth,
-            -stomach / p["gut.delay"],
+            tablet / p["oral.release"] - stomach / p["gut.delay"],
             stomach / p["gut.delay"] - kgut,
-            into("vein", t) + ka * needle + p["nasal.ka"] * nose + p["sublingual.ka"] * mouth
+            into("vein", t) + ka * needle + p["nasal.ka"] * nose + p["sublingual.ka"] * mouth + p["inhaled.ka"] * lung
             + kgut * escape * liver - cl * ca - fast - slow,
             fast,
             slow,
@@ -356,6 +358,8 @@ def default(people: People, route: str) -> tuple[Rates, dict[str, tuple[int, flo
             deep_h,
             p["venous.rate"] * (ca - ven),
             math.log(2.0) / p["effect.half_time"] * (ca - eff),
+            -tablet / p["oral.release"],
+            -p["inhaled.ka"] * lung,
         ]  # fmt: skip
 
     read = {
@@ -373,6 +377,10 @@ def default(people: People, route: str) -> tuple[Rates, dict[str, tuple[int, flo
         return rates, read, [("needle", 0.0, amount * p["im.bioavailability"])]
     if route == "oral":
         return rates, read, [("stomach", 0.0, amount)]
+    if route == "oral_extended_release":
+        return rates, read, [("tablet", 0.0, amount)]
+    if route == "inhaled":
+        return rates, read, [("lung", 0.0, amount * p["inhaled.share"])]
     share = p["sublingual.share"]
     if route == "intranasal":
         devices = amount / p["nasal.device"]
@@ -383,10 +391,10 @@ def default(people: People, route: str) -> tuple[Rates, dict[str, tuple[int, flo
 
 #: Compartments that an instant dose enters, by the position in the equations above.
 PLACE = {
-    "default": {"needle": 0, "nose": 1, "film": 2, "stomach": 4},
+    "default": {"needle": 0, "nose": 1, "film": 2, "stomach": 4, "tablet": 17, "lung": 18},
     "perezruixo2021": {"nose": 0},
 }
-SIZE = {"default": 17, "kamp2020": 3, "otto2021": 5, "perezruixo2021": 9, "simons2022": 14}
+SIZE = {"default": 19, "kamp2020": 3, "otto2021": 5, "perezruixo2021": 9, "simons2022": 14}
 
 
 def lasts(name: str, where: str) -> float:

@@ -197,6 +197,14 @@ doses:
 - {drug: ketamine, route: sublingual, amount: 2000 mg, at: [0 h]}
 co_medication: [{drug: clarithromycin}, {drug: ticlopidine}, {drug: itraconazole}, {drug: memantine}]
 """,
+    "pump_up_and_down": """\
+doses:
+- {drug: ketamine, route: iv, amount: 3000 ng/mL, duration: 1 h, every: 1 d, from: 0 h, until: 4 d}
+- {drug: ketamine, route: iv, amount: 100 ng/mL, duration: 7 h, every: 1 d, from: 1 h, until: 4 d}
+- {drug: esketamine, route: inhaled, amount: 500 mg, at: 30 h}
+- {drug: ketamine, route: oral, amount: 500 mg, form: extended_release, every: 12 h, from: 0 h, until: 9 d}
+co_medication: [{drug: grapefruit_juice}, {drug: clarithromycin}]
+""",
     "stress_in_the_window": """\
 masking: saline
 doses: [{drug: ketamine, route: im, amount: 5 mg/kg, every: 2 d, from: 0 h, until: 8 d}]

@@ -86,6 +86,7 @@ PLAIN = {0, 1, 2, 0.5}
 #: The rest, each with its place and reason.
 REASONED: dict[tuple[str, str], str] = {
     ("receptor.py", "1000.0"): "nmol in a umol",
+    ("acute.py", "3.0"): "mean arterial pressure by convention: a third systolic, two thirds diastolic",
     ("inflammation.py", "4.0"): "the 4ac of a quadratic equation",
     ("operators.py", "1e-08"): "CORNER: width of the smooth corner at zero, a numerical choice",
     ("pharmacokinetics.py", "0.6931471805599453"): "LOG_2: half-life times rate",

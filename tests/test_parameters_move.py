@@ -33,7 +33,9 @@ NOTICEABLE = 1e-6
 COARSE = Resolution(sharp=8, soft=64, growth=8, largest=8192)
 
 #: Every contested link at once.
-VARIANT = Switches(hnk=1.0, opioid_gate=1.0, mtor_elimination=0.5, fast_tnf=1.0, slow_down=1.0, il6_up=1.0)
+VARIANT = Switches(
+    hnk=1.0, opioid_gate=1.0, mtor_elimination=0.5, fast_tnf=1.0, slow_down=1.0, il6_up=1.0, equal_affinity=0.5
+)
 
 
 def moved_value(identifier: str) -> float:

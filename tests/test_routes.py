@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.linalg import expm
 
-from kapsim.course import rate_matrix
 from kapsim.evidence import load_evidence, load_observed, load_parameters
+from kapsim.kinetic_sets import rate_matrix
 from kapsim.mechanisms.pharmacokinetics import (
     COMPARTMENTS,
     CYP_DRUGS,

@@ -122,7 +122,10 @@ def test_saline_does_none_of_this() -> None:
         "loss_of_consciousness",
         "nausea",
         "systolic_pressure",
+        "diastolic_pressure",
+        "mean_arterial_pressure",
         "heart_rate",
+        "cardiac_output",
         "plasticity_window",
     ):
         assert np.abs(saline[variable].values).max() < 1e-9, variable

@@ -102,6 +102,11 @@ def check(a: Any, b: Any, *, same: Iterable[str] = (), moved: Iterable[str] = ()
 EXPECTED: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
     "standard": ((THERAPY,), EVERYTHING, set()),
     "cytokines_off": ((THERAPY,), EVERYTHING, set()),
+    "equal_affinity": (
+        (),
+        KINETICS | ACUTE | INFLAMMATION | EXPECTANCY,
+        BLOCK | FIRING | GLUTAMATE | CORE,
+    ),
     "indirect": ((), UPSTREAM, CORE),
     "direct": ((), UPSTREAM, CORE),
     "hnk": ((), UPSTREAM, CORE),
@@ -192,6 +197,22 @@ def test_expectancy_alone_without_expectancy_is_nothing() -> None:
     for variable in sorted(MOOD):
         values = dataset[variable].values
         np.testing.assert_allclose(values, values[:, :1] + 0 * values, rtol=1e-9, err_msg=variable)
+
+
+def test_nearly_equal_affinity_spares_the_racemate_and_trades_one_enantiomer_for_the_other() -> None:
+    """The racemate's half-block value is measured and stays; what moves is how it is shared."""
+
+    def highest(drug: str, variant: str) -> float:
+        return peak(
+            run(f"{{drug: {drug}, route: iv, amount: 0.5 mg/kg, duration: 40 min, at: 0 h}}", variant=variant),
+            "nmda_block",
+        )
+
+    assert highest("ketamine", "equal_affinity") == pytest.approx(highest("ketamine", "standard"), rel=0.03)
+    assert highest("esketamine", "equal_affinity") < 0.8 * highest("esketamine", "standard")
+    assert highest("arketamine", "equal_affinity") > 1.8 * highest("arketamine", "standard")
+    ratio = highest("esketamine", "equal_affinity") / highest("arketamine", "equal_affinity")
+    assert 0.9 < ratio < 1.3
 
 
 # --- perturbations --------------------------------------------------------------------------------------------------

@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 
 from kapsim.engine.grid import TICKS_PER_HOUR, Grid, Resolution, build_grid, to_ticks
 from kapsim.evidence import load_parameters
-from kapsim.kinetic_sets import DEFAULT, build_kinetics, check_protocol
+from kapsim.kinetic_sets import DEFAULT, build_kinetics, check_protocol, rate_matrix
 from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.kinetics import Input, Kinetics, pump_of
 from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS, S_SHARE
 from kapsim.patient.sampling import People
 from kapsim.protocol import Protocol
 from kapsim.protocol.events import DoseEvent
+from kapsim.pumps import MICRO_PER_MILLI, Part, pump_profiles
 
 Array = NDArray[np.float64]
 
-#: Micromoles in a millimole: doses are in mg, molar masses in g/mol.
-MICRO_PER_MILLI = 1000.0
 #: Hours after a dose at which results are kept, then every `EVERY_HOURS`.
 EARLY_HOURS = (
     0.08, 0.17, 0.25, 0.33, 0.5, 0.67, 0.75, 0.83, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0,
@@ -69,6 +68,8 @@ class Course:
         Starts of doses.
     kinetics : Kinetics
         The set in use, with each person's parameters.
+    given : ndarray, shape (patient,)
+        Ketamine given over the course, both enantiomers, mg of base.
     """
 
     grid: Grid
@@ -80,6 +81,7 @@ class Course:
     settings: list[Setting]
     dose_ticks: tuple[int, ...]
     kinetics: Kinetics
+    given: Array
 
     @property
     def seen(self) -> Seen:
@@ -119,50 +121,38 @@ def build_course(
         for dose, start in zip(doses, starts, strict=True)
     )
     horizon = to_ticks(protocol.horizon_h)
+    pumped = pump_profiles(doses, starts, ends, people)
+    # the rate falls steeply after the first step of a target and little by little after the others
+    sharp = {*starts, *ends, *(steps[0].end for steps in pumped.values())}
     soft = {tick for start, end, _, _ in spans for tick in (start, end)}
+    soft |= {step.end for steps in pumped.values() for step in steps}
     ratings = [to_ticks(hours) for hours in protocol.rating_times()]
-    releases = {tick for dose in given for tick in _release_ticks(chosen, dose, people)}
-    grid = build_grid(horizon, (*starts, *ends, *releases), soft, ratings, resolution or Resolution())
+    sharp |= {tick for dose in given for tick in _release_ticks(chosen, dose, people)}
+    grid = build_grid(horizon, sharp, soft, ratings, resolution or Resolution())
     names = chosen.compartments(frozenset(dose.pathway for dose in given))
     systems = ("s", "r", "midazolam") if any(dose.drug == "midazolam" for dose in doses) else ("s", "r")
     matrices = np.stack([rate_matrix(chosen, system, people, names, taken) for system in systems])
     jumps = _Jumps(grid, names, systems, people.size)
+    total = np.zeros(people.size)
     for number, (dose, start, end) in enumerate(zip(doses, starts, ends, strict=True)):
-        for item, shares in _inputs(chosen, dose, number, people):
-            for system, amount in shares.items():
-                first = start + to_ticks(item.delay)
-                if item.compartment == "central" and end > start:
-                    jumps.release(system, "central", amount, first, np.full(people.size, float(end - start)))
-                elif np.any(np.asarray(item.duration) > 0.0):
-                    jumps.release(system, item.compartment, amount, first, _whole_ticks(item.duration, people.size))
-                else:
-                    jumps.add(first, system, item.compartment, amount)
+        for part in pumped.get(number) or [Part(start, end, _milligrams(dose, people))]:
+            total += part.milligrams * (dose.drug in S_SHARE)
+            for item, shares in _inputs(chosen, dose, part.milligrams, number, people):
+                for system, amount in shares.items():
+                    first = part.start + to_ticks(item.delay)
+                    if item.compartment == "central" and part.end > part.start:
+                        length = np.full(people.size, float(part.end - part.start))
+                        jumps.release(system, "central", amount, first, length)
+                    elif np.any(np.asarray(item.duration) > 0.0):
+                        jumps.release(system, item.compartment, amount, first, _whole_ticks(item.duration, people.size))
+                    else:
+                        jumps.add(first, system, item.compartment, amount)
     wanted = {0, horizon, *ratings, *starts, *ends}
     wanted |= {start + to_ticks(early) for start in starts for early in EARLY_HOURS}
     wanted |= set(range(0, horizon, to_ticks(EVERY_HOURS)))
     outputs = grid.nearest(tick for tick in wanted if tick <= horizon)
     settings = [_setting(protocol, spans, int(tick)) for tick in grid.ticks[:-1]]
-    return Course(grid, outputs, names, systems, matrices, jumps.at, settings, starts, chosen)
-
-
-def rate_matrix(
-    kinetics: Kinetics, system: str, people: People, names: tuple[str, ...], taken: frozenset[str]
-) -> Array:
-    """Return the rate matrices of one system, shape (patient, n, n), 1/h."""
-    matrix = np.zeros((people.size, len(names), len(names)))
-    if system == "midazolam":
-        matrix[:, names.index("central"), names.index("pump")] = 1.0
-        matrix[:, names.index("central"), names.index("central")] = -np.log(2.0) / kinetics.midazolam_half_life
-        return matrix
-    for flow in kinetics.flows(system, people.body, taken):
-        if flow.source not in names:
-            continue
-        source = names.index(flow.source)
-        if not flow.copies:
-            matrix[:, source, source] -= flow.rate
-        if flow.target is not None:
-            matrix[:, names.index(flow.target), source] += flow.rate
-    return matrix
+    return Course(grid, outputs, names, systems, matrices, jumps.at, settings, starts, chosen, total)
 
 
 def metabolite_volumes(kinetics: Kinetics, people: People) -> Array:
@@ -203,10 +193,9 @@ def _milligrams(dose: DoseEvent, people: People) -> Array:
 
 
 def _inputs(
-    kinetics: Kinetics, dose: DoseEvent, number: int, people: People
+    kinetics: Kinetics, dose: DoseEvent, milligrams: Array, number: int, people: People
 ) -> Iterable[tuple[Input, dict[str, Array]]]:
     """Yield the inputs of one dose with the amount that each adds to each system; nothing for a control."""
-    milligrams = _milligrams(dose, people)
     if dose.drug == "midazolam":
         amount = milligrams / people.body.weight / kinetics.midazolam_reference
         yield Input("central", 1.0), {"midazolam": amount}

@@ -105,7 +105,7 @@ def _receptor(model: Model) -> Equations:
     drive = _symbol("x")
     block = model.receptor.shares(drive)
     return [
-        (drive, model.receptor.drive(drugs, setting)),
+        (drive, model.receptor.drive(drugs, setting, model.switches)),
         (_symbol("B_P"), block.pyramidal),
         (_symbol("B_I"), block.interneuron),
     ]

@@ -97,8 +97,8 @@ class quantity:  # noqa: N801 - reads as a function in annotations: Annotated[Qu
     ----------
     unit : str
         A unit of the dimension wanted; `low` and `high` are in it.
-    other : str or None
-        A unit of a second dimension that is allowed as well, without bounds.
+    others : tuple of str
+        Units of further dimensions that are allowed as well, without bounds.
     example : str
         What a right value looks like, for messages.
     low, high : float
@@ -106,7 +106,7 @@ class quantity:  # noqa: N801 - reads as a function in annotations: Annotated[Qu
     """
 
     unit: str
-    other: str | None = None
+    others: tuple[str, ...] = ()
     example: str = ""
     low: float = 0.0
     high: float = math.inf
@@ -122,7 +122,7 @@ class quantity:  # noqa: N801 - reads as a function in annotations: Annotated[Qu
             dimension = units.dimension(read.unit)
         except InputError as error:
             raise problem(f"{error}; for example '{self.example}'") from None
-        allowed = [units.dimension(unit) for unit in (self.unit, self.other) if unit is not None]
+        allowed = [units.dimension(unit) for unit in (self.unit, *self.others)]
         if dimension not in allowed:
             raise problem(
                 f"'{read}' is a quantity of {dimension}, not of {' or '.join(allowed)}; write it like '{self.example}'"

@@ -112,3 +112,23 @@ def _deviate(kind: type[Published], field: str, people: People) -> Array:
     size = _size(metadata["spread"]) * float(np.sqrt(_number(shared.variance, "1")))
     correlation = _number(shared.covariance, "1") / size
     return correlation * _deviate(kind, shared.field, people) + float(np.sqrt(1.0 - correlation**2)) * own
+
+
+def rate_matrix(
+    kinetics: Kinetics, system: str, people: People, names: tuple[str, ...], taken: frozenset[str]
+) -> Array:
+    """Return the rate matrices of one system, shape (patient, n, n), 1/h."""
+    matrix = np.zeros((people.size, len(names), len(names)))
+    if system == "midazolam":
+        matrix[:, names.index("central"), names.index("pump")] = 1.0
+        matrix[:, names.index("central"), names.index("central")] = -np.log(2.0) / kinetics.midazolam_half_life
+        return matrix
+    for flow in kinetics.flows(system, people.body, taken):
+        if flow.source not in names:
+            continue
+        source = names.index(flow.source)
+        if not flow.copies:
+            matrix[:, source, source] -= flow.rate
+        if flow.target is not None:
+            matrix[:, names.index(flow.target), source] += flow.rate
+    return matrix

@@ -127,7 +127,7 @@ class Model:
         plasticity = self.plasticity.rest(traits.spines, traits.bdnf)
         strength = self.plasticity.strength(plasticity)
         network = self.network.rest(strength)
-        still = self.receptor.block(NO_DRUG, REST)
+        still = self.receptor.block(NO_DRUG, REST, self.switches)
         dmn = self.network.activity(network, still, strength, traits.subgenual, REST).dmn
         return State(
             network=network,
@@ -152,8 +152,8 @@ class Model:
 
     def flow(self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting) -> Flow:
         """Evaluate the algebraic links at one moment."""
-        block = self.receptor.block(drugs, setting)
-        still = self.receptor.block(NO_DRUG, REST)
+        block = self.receptor.block(drugs, setting, self.switches)
+        still = self.receptor.block(NO_DRUG, REST, self.switches)
         strength = self.plasticity.strength(state.plasticity)
         at_rest = self.plasticity.strength(rest.plasticity)
         madrs, hama = self.mood.scores(
@@ -251,7 +251,10 @@ class Model:
             "loss_of_consciousness": effects.loss_of_consciousness,
             "nausea": effects.nausea,
             "systolic_pressure": effects.systolic_pressure,
+            "diastolic_pressure": effects.diastolic_pressure,
+            "mean_arterial_pressure": effects.mean_arterial_pressure,
             "heart_rate": effects.heart_rate,
+            "cardiac_output": effects.cardiac_output,
         }
 
 

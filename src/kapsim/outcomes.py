@@ -80,7 +80,7 @@ def endpoints(dataset: xr.Dataset) -> dict[str, Endpoint]:
 
     add("peak_plasma_ketamine_venous", "ng/mL", "highest ketamine in venous plasma", peak("plasma_ketamine_venous"))
     add("peak_plasma_norketamine", "ng/mL", "highest norketamine in plasma", peak("plasma_norketamine_venous"))
-    add("cumulative_ketamine", "mg", "ketamine given in all, both enantiomers", _given(dataset, doses))
+    add("cumulative_ketamine", "mg", "ketamine given in all, both enantiomers", dataset["ketamine_given"].values)
     add("peak_nmda_block", "1", "highest share of NMDA receptors blocked", peak("nmda_block"))
     add(
         "peak_glutamate",
@@ -135,17 +135,6 @@ def endpoints(dataset: xr.Dataset) -> dict[str, Endpoint]:
     lowest = dataset["dmn_activity"].values.min(axis=1)
     add("lowest_dmn_change", "1", "largest fall of default mode activity", lowest - at("dmn_activity", 0.0))
     return {item.name: item for item in found}
-
-
-def _given(dataset: xr.Dataset, doses: list[dict[str, object]]) -> Array:
-    """Return the ketamine base given to each patient over the course, mg."""
-    weight = np.asarray(dataset["weight"].values, dtype=float)
-    total = np.zeros(len(weight))
-    for dose in doses:
-        if dose["drug"] in ("ketamine", "esketamine", "arketamine"):
-            amount = float(str(dose["amount"]))
-            total += amount * (weight if dose["unit"] == "mg/kg" else 1.0)
-    return total
 
 
 def _first_relapse(scores: Array, responded: Any, relapse: float) -> tuple[Array, Array]:

@@ -77,7 +77,10 @@ VARIABLES: dict[str, tuple[str, str, str]] = {
     "loss_of_consciousness": ("acute", "1", "probability of loss of consciousness"),
     "nausea": ("acute", "1", "probability of nausea"),
     "systolic_pressure": ("acute", "mm[Hg]", "change of systolic blood pressure"),
+    "diastolic_pressure": ("acute", "mm[Hg]", "change of diastolic blood pressure"),
+    "mean_arterial_pressure": ("acute", "mm[Hg]", "change of mean arterial pressure"),
     "heart_rate": ("acute", "/min", "change of heart rate"),
+    "cardiac_output": ("acute", "%", "change of cardiac output"),
 }
 
 
@@ -142,6 +145,11 @@ def label(
         "weight": ("patient", people.body.weight, {"units": "kg", "long_name": "body weight"}),
         "age": ("patient", people.body.age, {"units": "a", "long_name": "age"}),
         "female": ("patient", people.body.female.astype(np.int32), {"units": "1", "long_name": "1 where female"}),
+        "ketamine_given": (
+            "patient",
+            course.given,
+            {"units": "mg", "long_name": "ketamine given in all, both enantiomers"},
+        ),
         "baseline_madrs": ("patient", people.traits.madrs, {"units": "points", "long_name": "MADRS at the start"}),
     }
     used = [*Model.parameter_ids(), *(item.metadata["id"] for item in course.kinetics.declared())]

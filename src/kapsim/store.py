@@ -25,7 +25,7 @@ RESULTS_NAME = "results.nc"
 _DIMENSIONS = ("patient", "time")
 _LISTS = ("parameters_used", "doses", "sessions", "stressors", "ratings")
 _ATTRIBUTES = ("kapsim_version", "protocol_name", "variant", "seed", "draws", *_LISTS)
-_COORDINATES = ("time", "parameter_draw", "weight", "baseline_madrs")
+_COORDINATES = ("time", "parameter_draw", "weight", "baseline_madrs", "ketamine_given")
 # Classic netCDF, with 32-bit and with 64-bit offsets.
 _MAGIC = (b"CDF\x01", b"CDF\x02")
 

@@ -32,6 +32,7 @@ SWITCH_TEXTS = {
     "il6_up": "ketamine raises IL-6",
     "dmn": "the path from the default mode network to rumination and learning",
     "window": "the plasticity window gates therapy",
+    "equal_affinity": "R-ketamine binds nearly as well as S-ketamine, the racemate as before",
     "links": "everything from brain to mood (without it, expectancy alone)",
 }
 _FORMATS = {"cite": ("text", "bibtex"), "equations": ("text", "latex")}

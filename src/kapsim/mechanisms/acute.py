@@ -1,10 +1,10 @@
 """Acute effects: what is felt and measured within hours of a dose (clause S1).
 
 Dissociation (CADSS) and sedation are sigmoid in the effect-site concentration of S-ketamine with R-ketamine at a
-quarter of its potency (Oye 1992); pressure and heart rate are linear in S-ketamine and opposed by S-norketamine (Kamp
-2021). Dissociation wears off over repeated doses: its half-effect concentration rises with a slow memory of past
-dissociation. It feeds expectancy, because a person who feels the drug knows it, and nothing else: dissociation is not
-shown to cause the benefit.
+quarter of its potency (Oye 1992); pressure, heart rate and cardiac output rise with S-ketamine towards a limit and are
+opposed by S-norketamine (Kamp 2021). Dissociation wears off over repeated doses: its half-effect concentration rises
+with a slow memory of past dissociation. It feeds expectancy, because a person who feels the drug knows it, and nothing
+else: dissociation is not shown to cause the benefit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ class AcuteEffects(NamedTuple):
     loss_of_consciousness: Value  # probability, 1
     nausea: Value  # probability, 1
     systolic_pressure: Value  # change, mm[Hg]
+    diastolic_pressure: Value  # change, mm[Hg]
+    mean_arterial_pressure: Value  # change, mm[Hg]
     heart_rate: Value  # change, /min
+    cardiac_output: Value  # change, %
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Acute(Mechanism):
     slope_unconscious: Value = parameter("acute.unconscious.slope", "1")
     nausea_c50: Value = parameter("acute.nausea.c50", "ng/mL")
     pressor: Value = parameter("acute.pressor.systolic", "mm[Hg].mL/ng")
+    diastolic: Value = parameter("acute.pressor.diastolic", "1")
     cardiac: Value = parameter("acute.pressor.heart_rate", "mL/(min.ng)")
+    output: Value = parameter("acute.pressor.cardiac_output", "%.mL/ng")
     opposition: Value = parameter("acute.pressor.norketamine", "1")
     pressor_limit: Value = parameter("acute.pressor.limit", "ng/mL")
 
@@ -89,11 +94,17 @@ class Acute(Mechanism):
         s_level = self.weight_ketamine * drugs.s_ketamine
         raised = s_level / (1.0 + s_level / self.pressor_limit)
         net = raised / (1.0 + self.opposition * self.weight_norketamine * drugs.s_norketamine / self.pressor_limit)
+        systolic = self.pressor * net
+        diastolic = self.diastolic * systolic
         return AcuteEffects(
             cadss=self.cadss_maximum * self.dissociation(state, drugs),
             sedation=sedation + drowsy - sedation * drowsy,
             loss_of_consciousness=hill(drive / self.unconscious_drive, self.slope_unconscious),
             nausea=hill(self.weight_ketamine * (drugs.s_ketamine + drugs.r_ketamine) / self.nausea_c50),
-            systolic_pressure=self.pressor * net,
+            systolic_pressure=systolic,
+            diastolic_pressure=diastolic,
+            # the clinical convention: the heart spends two thirds of its time in diastole
+            mean_arterial_pressure=(systolic + 2.0 * diastolic) / 3.0,
             heart_rate=self.cardiac * net,
+            cardiac_output=self.output * net,
         )

@@ -12,7 +12,7 @@ class Switches(NamedTuple):
     naltrexone closes potentiation and its effect on mood; `mtor_elimination`: mTOR inhibition slows the loss of spines
     instead of translation; `fast_tnf`, `slow_down`, `il6_up`: ketamine on cytokines; `dmn`: the path from the default
     mode network to rumination and learning; `window`: the plasticity window gates therapy; `links`: everything from
-    brain to mood, so that 0 leaves expectancy alone.
+    brain to mood, so that 0 leaves expectancy alone; `equal_affinity`: R-ketamine binds nearly as well as S-ketamine.
     """
 
     indirect: float = 1.0
@@ -26,11 +26,13 @@ class Switches(NamedTuple):
     dmn: float = 1.0
     window: float = 1.0
     links: float = 1.0
+    equal_affinity: float = 0.0
 
 
 #: Named variants: what is switched, against the standard model.
 VARIANTS: dict[str, Switches] = {
     "standard": Switches(),
+    "equal_affinity": Switches(equal_affinity=1.0),
     "indirect": Switches(direct=0.0),
     "direct": Switches(indirect=0.0),
     "hnk": Switches(hnk=1.0),

@@ -143,7 +143,10 @@ def _with_patient(
         for factor, ids in (
             (factors.plasticity, ("plasticity.bdnf_gain",)),
             (factors.therapy, ("patient.alliance",)),
-            (factors.pressor, ("acute.pressor.systolic", "acute.pressor.heart_rate")),
+            (
+                factors.pressor,
+                ("acute.pressor.systolic", "acute.pressor.heart_rate", "acute.pressor.cardiac_output"),
+            ),
             (factors.dissociation, ("acute.cadss.maximum",)),
         ):
             for identifier in ids:

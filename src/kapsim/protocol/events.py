@@ -23,7 +23,7 @@ class DoseEvent:
     amount : float
         In `unit`; ketamine base; 0 for a control without drug.
     unit : str
-        ``"mg"`` or ``"mg/kg"``.
+        ``"mg"`` or ``"mg/kg"``; ``"ng/mL"`` for the plasma concentration that a target-controlled infusion aims at.
     start_h, duration_h : float
         In hours; a duration of 0 is a bolus or any route but iv.
     form : str
@@ -44,6 +44,11 @@ class DoseEvent:
         return self.start_h + self.duration_h
 
     @property
+    def is_target(self) -> bool:
+        """Whether the amount is a concentration to hold rather than a dose."""
+        return self.unit == "ng/mL"
+
+    @property
     def pathway(self) -> str:
         """The route as kinetics know it, which depends on the form as well."""
         return self.route if self.form == "immediate" else f"{self.route}_{self.form}"
@@ -52,6 +57,11 @@ class DoseEvent:
         """Return the dose in mg for a person of `weight_kg`."""
         if not weight_kg > 0:
             raise InputError(f"a weight of {weight_kg:g} kg is not possible; give a weight above 0")
+        if self.is_target:
+            raise InputError(
+                f"a target of {self.amount:g} {self.unit} is no dose in mg: the pump makes one for each patient; "
+                "see 'ketamine_given' of a simulation"
+            )
         return self.amount * weight_kg if self.unit == "mg/kg" else self.amount
 
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from kapsim.file_model import problem
 from kapsim.protocol.events import DoseEvent, SessionEvent
-from kapsim.protocol.schedule import EPSILON_H, MAX_EVENTS, distinct_times, hours
+from kapsim.protocol.schedule import EPSILON_H, MAX_EVENTS, MAX_TARGETS, distinct_times, hours
 
 if TYPE_CHECKING:
     from kapsim.protocol.schema import Protocol, Relative, Therapy
@@ -99,6 +99,8 @@ def _check_doses(protocol: Protocol, horizon: float) -> None:
     events = doses(protocol)
     if len(events) > MAX_EVENTS:
         raise problem(f"there are over {MAX_EVENTS} doses; give fewer", "doses")
+    if sum(event.is_target for _, event in events) > MAX_TARGETS:
+        raise problem(f"there are over {MAX_TARGETS} target-controlled infusions; give fewer", "doses")
     for index, event in events:
         if event.end_h > horizon + EPSILON_H or event.start_h > horizon - EPSILON_H:
             raise _beyond("a dose ends", event.end_h, protocol, "doses", index, protocol.doses[index].end_key)

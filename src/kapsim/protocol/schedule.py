@@ -13,10 +13,13 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from kapsim.file_model import Duration, FileModel, Quantity, Time, Times, problem
 
-__all__ = ["EPSILON_H", "MAX_EVENTS", "Scheduled", "hours"]
+__all__ = ["EPSILON_H", "MAX_EVENTS", "MAX_TARGETS", "Scheduled", "hours"]
 
 MAX_EVENTS = 4000
 """Most events of one kind in a protocol: twice a day for five years."""
+
+MAX_TARGETS = 200
+"""Most target-controlled infusions in a protocol: each is made of some twenty to a hundred steps."""
 
 EPSILON_H = 1e-9
 """Times closer than this are one time (rounding of unit conversion)."""

@@ -53,11 +53,13 @@ OtherDrug = Literal[
 Masking = Literal["open", "saline", "midazolam", "nasal_placebo", "anaesthesia"]
 
 CONTROLS = ("saline", "placebo", "placebo_nasal")
+TARGETABLE = ("ketamine", "esketamine", "arketamine")
 METABOLIC = ("clarithromycin", "ticlopidine", "rifampicin", "itraconazole", "grapefruit_juice", "st_johns_wort")
 # Far above an anaesthetic dose: beyond these a figure is a slip of unit or of decimal point.
-MOST_MG_PER_KG, MOST_MG = 20.0, 2000.0
+MOST_MG_PER_KG, MOST_MG, MOST_NG_PER_ML = 20.0, 2000.0, 20000.0
+MOST = {"mg/kg": MOST_MG_PER_KG, "mg": MOST_MG, "ng/mL": MOST_NG_PER_ML}
 
-Amount = Annotated[Quantity, quantity("mg", "mg/kg", example="0.5 mg/kg", low=-1e9)]
+Amount = Annotated[Quantity, quantity("mg", ("mg/kg", "ng/mL"), example="0.5 mg/kg", low=-1e9)]
 InfusionTime = Annotated[Quantity, quantity("h", example="40 min", high=24.0 * 7)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -73,8 +75,8 @@ class Dose(Scheduled):
 
     @property
     def amount_and_unit(self) -> tuple[float, str]:
-        """The amount in mg or mg/kg."""
-        unit = "mg" if dimension(self.amount.unit) == dimension("mg") else "mg/kg"
+        """The amount in mg or mg/kg, or the target in ng/mL."""
+        unit = next(unit for unit in MOST if dimension(self.amount.unit) == dimension(unit))
         return self.amount.to(unit), unit
 
     @model_validator(mode="after")
@@ -86,12 +88,18 @@ class Dose(Scheduled):
             raise problem(f"'{self.drug}' holds no drug but has an amount of {self.amount}; write '0 mg'", "amount")
         if self.drug not in CONTROLS and amount == 0:
             raise problem(f"the amount of '{self.drug}' is 0; give a dose, or a control such as saline", "amount")
-        if amount > (MOST_MG_PER_KG if unit == "mg/kg" else MOST_MG):
+        if amount > MOST[unit]:
             raise problem(
-                f"'{self.amount}' is not a possible dose; at most {MOST_MG_PER_KG:g} mg/kg or {MOST_MG:g} mg, "
-                "check the unit and the decimal point",
+                f"'{self.amount}' is not a possible dose; at most {MOST_MG_PER_KG:g} mg/kg, {MOST_MG:g} mg or a target "
+                f"of {MOST_NG_PER_ML:g} ng/mL, check the unit and the decimal point",
                 "amount",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _possible_way(self) -> Dose:
+        if self.amount_and_unit[1] == "ng/mL":
+            self._check_target()
         if self.form != "immediate" and self.drug == "midazolam":
             raise problem("midazolam has no extended release here; remove it", "form")
         if self.form != "immediate" and self.route != "oral":
@@ -101,6 +109,25 @@ class Dose(Scheduled):
         if self.duration is not None and self.route != "iv":
             raise problem(f"only an iv infusion has a duration, not the route '{self.route}'; remove it", "duration")
         return self
+
+    def _check_target(self) -> None:
+        """Raise where a concentration cannot be aimed at."""
+        instead = "give an amount in mg or mg/kg"
+        if self.drug not in TARGETABLE:
+            raise problem(
+                f"'{self.amount}' is a target for a pump, which knows {', '.join(TARGETABLE)}, not '{self.drug}'; "
+                f"{instead}",
+                "amount",
+            )
+        if self.route != "iv":
+            raise problem(
+                f"'{self.amount}' is a target for a pump, which gives iv, not by the route '{self.route}'; {instead}",
+                "amount",
+            )
+        if self.duration is None or self.duration.value == 0:
+            raise problem(
+                f"'{self.amount}' is a target, and it is not said how long to hold it; add 'duration: 40 min'", "amount"
+            )
 
 
 class Relative(FileModel):

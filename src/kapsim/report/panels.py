@@ -142,7 +142,7 @@ _PANELS = (
         (
             Row("dissociation, CADSS", ("cadss",)),
             Row("sedation and nausea", ("sedation", "loss_of_consciousness", "nausea")),
-            Row("systolic pressure, change", ("systolic_pressure",)),
+            Row("systolic and diastolic pressure, change", ("systolic_pressure", "diastolic_pressure")),
             Row("heart rate, change", ("heart_rate",)),
         ),
         6.0,
