@@ -136,7 +136,7 @@ def test_refining_the_grid_lowers_the_error_with_the_fourth_power() -> None:
     coarse = Resolution(sharp=16, soft=64, growth=3, largest=1024)
     exact: tuple[Array, Array] | None = None
     size = []
-    for factor in (1, 2, 4):
+    for factor in (1, 2, 4, 8):
         course = build_course(plan, TYPICAL, coarse.finer(factor))
         if exact is None:
             exact = reference.solve_reference(plan, course, TYPICAL, STANDARD, rtol=1e-11)
@@ -146,9 +146,9 @@ def test_refining_the_grid_lowers_the_error_with_the_fourth_power() -> None:
     slow = [
         state_names().index(name) for name in ("plasticity.bdnf", "plasticity.spines", "mind.belief", "mind.schema")
     ]
-    first, second, third = (float((part[slow] / scale[slow]).max()) for part in size)
-    assert first > 8.0 * second > 64.0 * third
-    assert third < 1e-6
+    first, second, third, fourth = (float((part[slow] / scale[slow]).max()) for part in size)
+    assert first > 8.0 * second > 64.0 * third > 512.0 * fourth
+    assert fourth < 1e-6
 
 
 def exact_phi(order: int, z: Fraction) -> Fraction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from kapsim.patient.sampling import People
 from kapsim.protocol import Protocol
 from kapsim.protocol.events import DoseEvent
 from kapsim.pumps import MICRO_PER_MILLI, Part, pump_profiles
+from kapsim.scales import recall_hours
 
 Array = NDArray[np.float64]
 
@@ -92,7 +93,12 @@ class Course:
 
 
 def build_course(
-    protocol: Protocol, people: People, resolution: Resolution | None = None, kinetics: str = DEFAULT
+    protocol: Protocol,
+    people: People,
+    resolution: Resolution | None = None,
+    kinetics: str = DEFAULT,
+    *,
+    at: Sequence[float] | None = None,
 ) -> Course:
     """Lay a protocol out for a sample of people.
 
@@ -104,6 +110,9 @@ def build_course(
         How fine the grid is.
     kinetics : str
         Name of the kinetics, see `kapsim.kinetic_sets`.
+    at : sequence of float, optional
+        Times, h, at which results are kept instead of the usual ones, beside ratings and doses; unlike a rating, they
+        change nothing.
 
     Raises
     ------
@@ -126,7 +135,11 @@ def build_course(
     sharp = {*starts, *ends, *(steps[0].end for steps in pumped.values())}
     soft = {tick for start, end, _, _ in spans for tick in (start, end)}
     soft |= {step.end for steps in pumped.values() for step in steps}
-    ratings = [to_ticks(hours) for hours in protocol.rating_times()]
+    ratings = [to_ticks(hours) for hours in (*protocol.rating_times(), *(at or ()))]
+    if at is not None:
+        # where a rating begins to look back: between distant outputs its integral could not be interpolated
+        begins = {visit - recall for visit in protocol.rating_times() for recall in recall_hours()}
+        ratings += [to_ticks(hours) for hours in begins if hours > 0.0]
     sharp |= {tick for dose in given for tick in _release_ticks(chosen, dose, people)}
     grid = build_grid(horizon, sharp, soft, ratings, resolution or Resolution())
     names = chosen.compartments(frozenset(dose.pathway for dose in given))
@@ -137,7 +150,8 @@ def build_course(
     for number, (dose, start, end) in enumerate(zip(doses, starts, ends, strict=True)):
         for part in pumped.get(number) or [Part(start, end, _milligrams(dose, people))]:
             total += part.milligrams * (dose.drug in S_SHARE)
-            for item, shares in _inputs(chosen, dose, part.milligrams, number, people):
+            earlier = _earlier(doses, number, people)
+            for item, shares in _inputs(chosen, dose, part.milligrams, earlier, number, people):
                 for system, amount in shares.items():
                     first = part.start + to_ticks(item.delay)
                     if item.compartment == "central" and part.end > part.start:
@@ -148,8 +162,9 @@ def build_course(
                     else:
                         jumps.add(first, system, item.compartment, amount)
     wanted = {0, horizon, *ratings, *starts, *ends}
-    wanted |= {start + to_ticks(early) for start in starts for early in EARLY_HOURS}
-    wanted |= set(range(0, horizon, to_ticks(EVERY_HOURS)))
+    if at is None:
+        wanted |= {start + to_ticks(early) for start in starts for early in EARLY_HOURS}
+        wanted |= set(range(0, horizon, to_ticks(EVERY_HOURS)))
     outputs = grid.nearest(tick for tick in wanted if tick <= horizon)
     settings = [_setting(protocol, spans, int(tick)) for tick in grid.ticks[:-1]]
     return Course(grid, outputs, names, systems, matrices, jumps.at, settings, starts, chosen, total)
@@ -192,8 +207,19 @@ def _milligrams(dose: DoseEvent, people: People) -> Array:
     return np.asarray(dose.amount * per_unit)
 
 
+def _earlier(doses: Sequence[DoseEvent], number: int, people: People) -> Array:
+    """Return what of the same drug was sprayed before in the session of dose `number`, mg."""
+    own, session = doses[number], load_parameters()["pk.nasal.session"].value
+    total = np.zeros(people.size)
+    if own.route == "intranasal":
+        for dose in doses[:number]:
+            if (dose.drug, dose.route) == (own.drug, own.route) and own.start_h - dose.start_h <= session:
+                total += _milligrams(dose, people)
+    return total
+
+
 def _inputs(
-    kinetics: Kinetics, dose: DoseEvent, milligrams: Array, number: int, people: People
+    kinetics: Kinetics, dose: DoseEvent, milligrams: Array, earlier: Array, number: int, people: People
 ) -> Iterable[tuple[Input, dict[str, Array]]]:
     """Yield the inputs of one dose with the amount that each adds to each system; nothing for a control."""
     if dose.drug == "midazolam":
@@ -208,7 +234,7 @@ def _inputs(
 
     micromoles = MICRO_PER_MILLI * milligrams / kinetics.molar_mass
     shares = {"s": S_SHARE[dose.drug], "r": 1.0 - S_SHARE[dose.drug]}
-    for item in kinetics.inputs(dose.drug, dose.pathway, milligrams, deviate):
+    for item in kinetics.inputs(dose.drug, dose.pathway, milligrams, deviate, earlier):
         yield item, {system: item.share * share * micromoles for system, share in shares.items() if share > 0.0}
 
 

@@ -17,6 +17,12 @@ QIDS_KNOTS = (5, 6, 11, 16, 21)
 QIDS_MAXIMUM, PHQ9_MAXIMUM, GAD7_MAXIMUM = 27.0, 27.0, 21.0
 
 
+def recall_hours() -> tuple[float, ...]:
+    """Return the different recall periods of the scales, h."""
+    parameters = load_parameters()
+    return tuple(sorted({p.value for name, p in parameters.items() if name.startswith("mood.recall.")}))
+
+
 def window_mean(hours: Array, integral: Array, score: Array, anchors: Sequence[float], recall: float) -> Array:
     """Return what a rating at each time says: the mean score since the last anchor, at most over the recall period.
 

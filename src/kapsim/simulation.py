@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,16 +85,64 @@ def simulate(
     SolverError
         Where the solution of a patient breaks down: names patient and time.
     """
-    from kapsim.results import label
-
     say = progress or (lambda _: None)
-    switches = variant_switches(variant)
+    variant_switches(variant)
     plan_of = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
     check_protocol(kinetics, plan_of)
     who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
     say("drawing people")
     people = sample_people(who, draws, seed, spread=spread)
-    course = build_course(plan_of, people, kinetics=kinetics)
+    return simulate_people(plan_of, people, who, variant=variant, kinetics=kinetics, seed=seed, progress=progress)
+
+
+def simulate_people(
+    protocol: Protocol,
+    people: People,
+    patient: Patient | None = None,
+    *,
+    variant: str = "standard",
+    kinetics: str = DEFAULT,
+    seed: int = 0,
+    at: Sequence[float] | None = None,
+    resolution: Resolution | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> xr.Dataset:
+    """Simulate a course of treatment for people who are drawn already.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    people : People
+    patient : Patient, optional
+        The file that they were drawn from, for the record.
+    variant, kinetics : str
+        As in `simulate`.
+    seed : int
+        That the people were drawn with, for the record.
+    at : sequence of float, optional
+        Times, h, at which results are kept instead of the usual ones, beside ratings and doses.
+    resolution : Resolution, optional
+        How fine the time grid is.
+    progress : callable, optional
+        Called with a short text at each stage.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `simulate` returns.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or a dose that the kinetics do not know.
+    SolverError
+        Where the solution of a patient breaks down: names patient and time.
+    """
+    from kapsim.results import label
+
+    say = progress or (lambda _: None)
+    switches = variant_switches(variant)
+    course = build_course(protocol, people, resolution, kinetics, at=at)
     # the solver leaves the interpreter free for most of its time: load what labels the results meanwhile
     loading = threading.Thread(target=import_module, args=("xarray",), daemon=True)
     loading.start()
@@ -102,7 +150,7 @@ def simulate(
     states, amounts = integrate(course, people, switches)
     loading.join()
     say("reading out")
-    return label(plan_of, who, people, course, states, amounts, provenance(variant, seed, draws, kinetics))
+    return label(protocol, patient, people, course, states, amounts, provenance(variant, seed, people.size, kinetics))
 
 
 def integrate(course: Course, people: People, switches: Switches) -> tuple[Array, Array]:

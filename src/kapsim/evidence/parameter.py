@@ -36,8 +36,9 @@ LINKS = (
     "mood",
     "acute",
     "patient",
+    "observation",
 )
-"""Links of the chain, in the order of the story."""
+"""Links of the chain, in the order of the story; last, who is treated and how they are measured."""
 
 STATUSES = ("measured", "derived", "calibrated", "assumed")
 """What a value rests on."""
@@ -158,6 +159,26 @@ class BetweenSubject(Law):
     sources: Identities = ()
 
 
+class Prior(Model):
+    """What was known of a calibrated parameter before its calibration.
+
+    Attributes
+    ----------
+    value : float
+        In the parameter's unit.
+    status : str
+        ``measured``, ``derived`` or ``assumed``.
+    uncertainty : Law
+    formula : str or None
+        Arithmetic over evidence records, for a derived value.
+    """
+
+    value: Number
+    status: Annotated[str, one_of(STATUSES)]
+    uncertainty: Law
+    formula: TextOrNull = None
+
+
 class Parameter(Model):
     """A parameter of the model.
 
@@ -183,6 +204,10 @@ class Parameter(Model):
         What is not known about the value.
     between_subject : BetweenSubject or None
         How people differ.
+    fitted_to : tuple of str
+        Ids of observed records that the value was fitted or set by hand to: they are no test of the model.
+    prior : Prior or None
+        What a calibration started from, for a calibrated value.
     inert : str or None
         Why moving it moves no output, where that is so.
     note : str or None
@@ -199,6 +224,8 @@ class Parameter(Model):
     formula: TextOrNull = None
     uncertainty: Law | None = None
     between_subject: BetweenSubject | None = None
+    fitted_to: Identities = ()
+    prior: Prior | None = None
     inert: TextOrNull = None
     note: TextOrNull = None
 
@@ -229,10 +256,16 @@ class Parameter(Model):
         return self
 
     @property
-    def all_sources(self) -> tuple[str, ...]:
-        """Ids of every evidence record behind the value, its formula and the spread between people, each once."""
+    def value_sources(self) -> tuple[str, ...]:
+        """Ids of every evidence record behind the value and its formula, each once."""
         from kapsim.evidence.arithmetic import formula_ids
 
-        inside = formula_ids(self.formula) if self.formula is not None else ()
+        formula = self.formula if self.prior is None else self.prior.formula
+        inside = formula_ids(formula) if formula is not None else ()
+        return tuple(dict.fromkeys((*self.sources, *inside)))
+
+    @property
+    def all_sources(self) -> tuple[str, ...]:
+        """Ids of every evidence record behind the value, its formula and the spread between people, each once."""
         spread = self.between_subject.sources if self.between_subject is not None else ()
-        return tuple(dict.fromkeys((*self.sources, *inside, *spread)))
+        return tuple(dict.fromkeys((*self.value_sources, *spread)))

@@ -100,10 +100,13 @@ class Kinetics(Mechanism):
         """Yield every flow of `enantiomer` ('s' or 'r') in a person who takes the CYP drugs `taken`."""
 
     @abstractmethod
-    def inputs(self, drug: str, route: str, milligrams: Value, deviate: Deviate) -> Sequence[Input]:
+    def inputs(
+        self, drug: str, route: str, milligrams: Value, deviate: Deviate, earlier: Value = 0.0
+    ) -> Sequence[Input]:
         """Return where a dose of ketamine goes; what is in no input is not absorbed.
 
-        `deviate` gives the deviates of this one dose, by purpose.
+        `deviate` gives the deviates of this one dose, by purpose; `earlier` is what was given the same way before, in
+        the same session (mg).
         """
 
     @abstractmethod

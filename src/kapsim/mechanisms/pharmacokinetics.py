@@ -17,7 +17,7 @@ from typing import NamedTuple
 from kapsim.errors import InputError
 from kapsim.mechanisms.base import parameter
 from kapsim.mechanisms.kinetics import Body, Deviate, Flow, Input, Kinetics
-from kapsim.mechanisms.operators import Value, exp, maximum
+from kapsim.mechanisms.operators import Value, exp, maximum, minimum
 
 #: Compartments that hold drug (umol); depots come first. `pump` is the running infusion (umol/h).
 DEPOTS = ("muscle", "tissue", "nose", "lung", "film", "mouth", "tablet", "swallowed", "gut")
@@ -207,10 +207,13 @@ class Pharmacokinetics(Kinetics):
         yield Flow("central", "effect", effect_rate / v1, copies=True)
         yield Flow("effect", None, effect_rate)
 
-    def entry(self, drug: str, route: str, milligrams: Value, occasion: Value) -> dict[str, Value]:
+    def entry(
+        self, drug: str, route: str, milligrams: Value, occasion: Value, earlier: Value = 0.0
+    ) -> dict[str, Value]:
         """Share of a dose that enters each depot; the rest of an extravascular dose is not absorbed.
 
-        `occasion` is the occasion's standard normal deviate, on the odds of the share absorbed outside the gut.
+        `occasion` is the occasion's standard normal deviate, on the odds of the share absorbed outside the gut;
+        `earlier` is what was given the same way before, in the same session (mg).
         """
         if route == "iv":
             return {"central": 1.0}
@@ -231,15 +234,23 @@ class Pharmacokinetics(Kinetics):
             if drug == "ketamine":
                 share = self.nasal_racemate
             else:
-                devices = maximum(milligrams / self.nasal_device, 1.0)
-                share = self.nasal_share * (1.0 + self.nasal_later * (devices - 1.0)) / devices
+                share = self.sprayed(earlier + milligrams) - self.sprayed(earlier)
+                share = share * self.nasal_device / milligrams
             share = self.shifted(share, occasion)
             return {"nose": share, "swallowed": 1.0 - share}
         raise InputError(f"route {route!r} has no kinetics; known: {', '.join(ROUTES)}")
 
-    def inputs(self, drug: str, route: str, milligrams: Value, deviate: Deviate) -> Sequence[Input]:
+    def inputs(
+        self, drug: str, route: str, milligrams: Value, deviate: Deviate, earlier: Value = 0.0
+    ) -> Sequence[Input]:
         """Return where a dose goes, see `entry`; all of it enters at once."""
-        return [Input(depot, share) for depot, share in self.entry(drug, route, milligrams, deviate("")).items()]
+        shares = self.entry(drug, route, milligrams, deviate(""), earlier)
+        return [Input(depot, share) for depot, share in shares.items()]
+
+    def sprayed(self, milligrams: Value) -> Value:
+        """Devices' worth of esketamine that the mucosa takes up of `milligrams` given in one session."""
+        devices = milligrams / self.nasal_device
+        return self.nasal_share * (minimum(devices, 1.0) + self.nasal_later * maximum(devices - 1.0, 0.0))
 
     def shifted(self, share: Value, occasion: Value) -> Value:
         """Move `share` by one occasion's deviate, on the odds scale."""

@@ -7,14 +7,15 @@ order, and a run of 100 is the start of a run of 1,000.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.errors import InputError
-from kapsim.evidence import load_parameters
+from kapsim.evidence import Parameter, load_parameters
 from kapsim.mechanisms.kinetics import Body
 from kapsim.model import Traits
 from kapsim.patient.schema import Patient
@@ -48,6 +49,14 @@ class Keyed(NamedTuple):
         return np.concatenate(blocks)[:count]
 
 
+class Deviates(Protocol):
+    """Where standard normal deviates come from: a purpose and how many → shape (count,)."""
+
+    def normal(self, purpose: str, count: int) -> Array:
+        """Return the deviates of a purpose."""
+        ...
+
+
 @dataclass(frozen=True)
 class People:
     """A sample of people.
@@ -62,7 +71,7 @@ class People:
         Weight (kg), age (a), female (0 or 1).
     parameter_draw : ndarray of int, shape (patient,)
         Which draw of the uncertain parameters each person has.
-    keyed : Keyed
+    keyed : Deviates
         Source of further deviates for the same people.
     """
 
@@ -70,7 +79,7 @@ class People:
     traits: Traits
     body: Body
     parameter_draw: NDArray[np.int64]
-    keyed: Keyed
+    keyed: Deviates
 
     @property
     def size(self) -> int:
@@ -78,7 +87,16 @@ class People:
         return len(self.parameter_draw)
 
 
-def sample_people(patient: Patient | None, draws: int, seed: int, *, spread: bool = True) -> People:
+def sample_people(
+    patient: Patient | None,
+    draws: int,
+    seed: int,
+    *,
+    spread: bool = True,
+    per_draw: int = PATIENTS_PER_DRAW,
+    parameters: Mapping[str, Parameter] | None = None,
+    deviates: Deviates | None = None,
+) -> People:
     """Draw `draws` people.
 
     Parameters
@@ -86,11 +104,18 @@ def sample_people(patient: Patient | None, draws: int, seed: int, *, spread: boo
     patient : Patient or None
         What is known of them; the rest is drawn from the population.
     draws : int
-        How many, at least 1. Every ten share one draw of the uncertain parameters.
+        How many, at least 1. Every `per_draw` share one draw of the uncertain parameters.
     seed : int
         Root of all randomness, 0 and up.
     spread : bool
         Without it everybody is the typical person: every deviate is zero.
+    per_draw : int
+        How many people share a draw of the uncertain parameters.
+    parameters : mapping of str to Parameter, optional
+        Registry to draw from, by default the shipped one. A group of other means, or a model without what one study
+        taught, is a registry with some records replaced; a person keeps the same deviates under all of them.
+    deviates : Deviates, optional
+        Where the deviates come from, by default keyed by `seed`; `spread` does not touch others.
 
     Raises
     ------
@@ -101,14 +126,14 @@ def sample_people(patient: Patient | None, draws: int, seed: int, *, spread: boo
         raise InputError(f"draws: {draws} is not between 1 and {MOST_DRAWS}; 200 is the default")
     if not 0 <= seed < 2**63:
         raise InputError(f"seed: {seed} is not between 0 and 2^63 - 1")
-    keyed = Keyed(seed, spread)
-    draw_of = np.arange(draws) // PATIENTS_PER_DRAW
+    keyed = Keyed(seed, spread) if deviates is None else deviates
+    draw_of = np.arange(draws) // per_draw
     values: dict[str, Array] = {}
-    for identifier, parameter in load_parameters().items():
+    for identifier, parameter in (load_parameters() if parameters is None else parameters).items():
         value = np.full(draws, float(parameter.value))
         if parameter.uncertainty is not None:
-            deviates = keyed.normal(f"uncertainty:{identifier}", int(draw_of[-1]) + 1)[draw_of]
-            value = parameter.uncertainty.apply(value, deviates)
+            unknown = keyed.normal(f"uncertainty:{identifier}", int(draw_of[-1]) + 1)[draw_of]
+            value = parameter.uncertainty.apply(value, unknown)
         if parameter.between_subject is not None:
             value = parameter.between_subject.apply(value, keyed.normal(f"between:{identifier}", draws))
         values[identifier] = value
@@ -116,7 +141,7 @@ def sample_people(patient: Patient | None, draws: int, seed: int, *, spread: boo
 
 
 def _with_patient(
-    values: dict[str, Array], patient: Patient | None, draw_of: NDArray[np.int64], keyed: Keyed
+    values: dict[str, Array], patient: Patient | None, draw_of: NDArray[np.int64], keyed: Deviates
 ) -> People:
     """Overwrite what is known of the patient and turn the drawn numbers into traits."""
     count = len(draw_of)
@@ -184,7 +209,7 @@ _INSIDE_MADRS = (0.5, 59.5)
 _INSIDE_HAMA = (0.5, 55.5)
 
 
-def _uniform(keyed: Keyed, count: int) -> Array:
+def _uniform(keyed: Deviates, count: int) -> Array:
     """Return uniform numbers that decide the sex."""
     from scipy.special import ndtr
 

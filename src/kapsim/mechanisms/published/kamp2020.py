@@ -50,7 +50,9 @@ class Kamp2020(Published):
         yield Flow("central", None, self.cl / self.v1)
         yield from self.effect_flows(self._volume(body))
 
-    def inputs(self, drug: str, route: str, milligrams: Value, deviate: Deviate) -> Sequence[Input]:
+    def inputs(
+        self, drug: str, route: str, milligrams: Value, deviate: Deviate, earlier: Value = 0.0
+    ) -> Sequence[Input]:
         """Return where a dose goes: into blood."""
         self.check_dose(drug, route)
         return [Input("central", 1.0)]

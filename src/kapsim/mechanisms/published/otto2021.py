@@ -79,7 +79,9 @@ class Otto2021(Published):
         yield Flow("norketamine", None, self.cl_norketamine * scale / n1)
         yield from self.effect_flows(v1)
 
-    def inputs(self, drug: str, route: str, milligrams: Value, deviate: Deviate) -> Sequence[Input]:
+    def inputs(
+        self, drug: str, route: str, milligrams: Value, deviate: Deviate, earlier: Value = 0.0
+    ) -> Sequence[Input]:
         """Return where a dose goes: into blood."""
         self.check_dose(drug, route)
         return [Input("central", 1.0)]

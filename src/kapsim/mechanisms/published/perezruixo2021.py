@@ -103,7 +103,9 @@ class PerezRuixo2021(Published):
         yield Flow("norketamine", None, self.cl_norketamine / self.v_norketamine)
         yield from self.effect_flows(self.vc)
 
-    def inputs(self, drug: str, route: str, milligrams: Value, deviate: Deviate) -> Sequence[Input]:
+    def inputs(
+        self, drug: str, route: str, milligrams: Value, deviate: Deviate, earlier: Value = 0.0
+    ) -> Sequence[Input]:
         """Return where a dose goes; a nasal one is given device by device, the last of them perhaps not full."""
         self.check_dose(drug, route)
         if route == "iv":
@@ -114,7 +116,7 @@ class PerezRuixo2021(Published):
         found = []
         for k in range(int(np.ceil(np.max(devices)))):
             part = np.clip(devices - k, 0.0, 1.0) / devices
-            absorbed = self.nasal if k == 0 else self.nasal * self.later
+            absorbed = np.where(np.rint(earlier / self.device) + k > 0, self.nasal * self.later, self.nasal)
             delay = k * float(np.max(self.interval))
             found.append(Input("nose", part * absorbed, delay=delay))
             found.append(Input("swallowed", part * (1.0 - absorbed) * self.gut, self.d_swallowed, delay))

@@ -113,7 +113,9 @@ class Simons2022(Published):
         yield Flow("hydroxynorketamine", None, self.clh1 * scale / h1)
         yield from self.effect_flows(v1)
 
-    def inputs(self, drug: str, route: str, milligrams: Value, deviate: Deviate) -> Sequence[Input]:
+    def inputs(
+        self, drug: str, route: str, milligrams: Value, deviate: Deviate, earlier: Value = 0.0
+    ) -> Sequence[Input]:
         """Return where a dose goes; shares and durations of a film differ from dose to dose."""
         self.check_dose(drug, route)
         if route == "iv":
