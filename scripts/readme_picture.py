@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
+
+from pictures import ROOT, take
 
 import kapsim
 from kapsim.statements import DISCLAIMER
 
-ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "kap_six_sessions.png"
 PROTOCOL = "kap_six_sessions"
 WIDTH, HEIGHT = 1200, 900
 SUBTITLE = (
     "Lines: median; bands: the middle 50 % and 90 % of people. "
     f"{DISCLAIMER.partition(':')[0]}; no advice for any person."
-)
-# The browser must neither wait for nor ask anything of the network.
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--virtual-time-budget=8000",
 )
 
 
@@ -61,33 +46,8 @@ def unit_alone(title: str) -> str:
     return "" if unit == "1" else unit
 
 
-def browser() -> str:
-    """Return the path of a Chromium."""
-    found = subprocess.run([ROOT / "scripts" / "browser.sh"], capture_output=True, text=True, check=True)
-    return found.stdout.strip()
-
-
 def main() -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        page, taken = Path(folder) / "figure.html", Path(folder) / "figure.png"
-        page.write_text(
-            figure()
-            .to_html(include_plotlyjs=True, config={"staticPlot": True}, div_id="figure")
-            .replace("<body>", '<body style="margin: 0">'),
-            encoding="utf-8",
-        )
-        command = [
-            browser(),
-            *QUIET,
-            f"--user-data-dir={folder}/profile",
-            f"--window-size={WIDTH},{HEIGHT}",
-            f"--screenshot={taken}",
-            page.as_uri(),
-        ]
-        subprocess.run(command, capture_output=True, check=True, timeout=120)
-        PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        PICTURE.write_bytes(taken.read_bytes())
-    print(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size // 1024} KB")
+    take(figure(), PICTURE, WIDTH, HEIGHT)
     return 0
 
 

@@ -31,6 +31,7 @@ COMMANDS = (
     ("compare",),
     ("demo",),
     ("check",),
+    ("validate",),
     ("protocols",),
     ("protocols", "show"),
     ("variants",),

@@ -10,8 +10,8 @@ SIMULATION_STAGES = 3
 
 
 @contextlib.contextmanager
-def stages(count: int) -> Iterator[Callable[[str], None]]:
-    """Show a bar of `count` stages; yields what to call, with a few words, as each begins."""
+def stages(count: int | None) -> Iterator[Callable[[str], None]]:
+    """Show a bar of `count` stages (None: how many is not known); yields what to call, in words, as each begins."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

@@ -16,6 +16,9 @@ DATA = Path(__file__).resolve().parent / "data"
 MODEL = DATA / "model.yaml"
 """The model's own parameters."""
 
+CALIBRATION = DATA / "calibration-kinetics.yaml"
+"""What the published concentrations made of the kinetic parameters; written by scripts/calibrate_kinetics.py."""
+
 _LARGEST_BYTES = 8_000_000
 
 

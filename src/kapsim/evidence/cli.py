@@ -149,10 +149,21 @@ def _facts(parameter: Parameter) -> list[tuple[str, str]]:
             "between people",
             parameter.between_subject.describe(parameter.unit) if parameter.between_subject else "the same in all",
         ),
+        ("set to", ", ".join(parameter.fitted_to) if parameter.prior is None else None),
+        ("before", None if parameter.prior is None else _prior(parameter)),
         ("inert", parameter.inert),
         ("note", parameter.note),
     ]
     return [(heading, " ".join(text.split())) for heading, text in facts if text]
+
+
+def _prior(parameter: Parameter) -> str:
+    from kapsim.units import format_quantity
+
+    prior = parameter.prior
+    assert prior is not None
+    start = format_quantity(prior.value, parameter.unit)
+    return f"{start}, {prior.status}; {prior.uncertainty.describe(parameter.unit)}"
 
 
 def _echo_sources(parameter: Parameter) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kapsim.errors import InputError
-from kapsim.evidence._files import DATA, MODEL, evidence_files, read_records
+from kapsim.evidence._files import CALIBRATION, DATA, MODEL, evidence_files, read_records
 from kapsim.evidence.parameter import Parameter
 from kapsim.evidence.problems import record_name, validate
 from kapsim.units import convert, format_quantity, nearest
@@ -25,12 +25,12 @@ _Record = TypeVar("_Record", bound="Model")
 
 
 def load_parameters(path: Path | None = None) -> dict[str, Parameter]:
-    """Load the model's parameters.
+    """Load the model's parameters: those of the registry, and in place of some what a calibration made of them.
 
     Parameters
     ----------
     path : Path, optional
-        File to read instead of the shipped one.
+        File to read instead of the shipped one; no calibration then.
 
     Returns
     -------
@@ -47,6 +47,21 @@ def load_parameters(path: Path | None = None) -> dict[str, Parameter]:
 
 @functools.cache
 def _parameters() -> dict[str, Parameter]:
+    from kapsim.evidence.calibration import calibrated, load_calibration
+
+    found = load_priors()
+    if CALIBRATION.exists():
+        found.update(calibrated(found, load_calibration()))
+    return found
+
+
+def load_priors() -> dict[str, Parameter]:
+    """Load the model's parameters as they were before any calibration.
+
+    Returns
+    -------
+    dict of str to Parameter
+    """
     return {record.id: record for record in _load(Parameter, MODEL)}
 
 
@@ -176,7 +191,8 @@ def derivation(parameter: Parameter | str) -> str:
     -------
     str
         For a derived parameter its formula, the formula with numbers in place of the references, and the result; for a
-        measured one the source's figure; otherwise the value and its status. One step a line.
+        measured one the source's figure; otherwise the value and its status. For a calibrated parameter, how its prior
+        comes about, then what became of it. One step a line.
 
     Raises
     ------
@@ -185,6 +201,20 @@ def derivation(parameter: Parameter | str) -> str:
     """
     if isinstance(parameter, str):
         parameter = get_parameter(parameter)
+    if parameter.prior is not None:
+        start = parameter.prior
+        before = parameter.model_copy(
+            update={
+                "value": start.value,
+                "status": start.status,
+                "uncertainty": start.uncertainty,
+                "formula": start.formula,
+                "prior": None,
+            }
+        )
+        now = format_quantity(parameter.value, parameter.unit)
+        fitted = len(parameter.fitted_to)
+        return f"{derivation(before)}\n{parameter.id} = {now} (calibrated on {fitted} published outcomes from there)"
     stated = format_quantity(parameter.value, parameter.unit)
     if parameter.formula is not None:
         from kapsim.evidence.arithmetic import evaluate, substitute

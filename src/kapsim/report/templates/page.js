@@ -5,6 +5,7 @@
   // On a narrow screen each name of a legend takes a line, and a long one two: rows move apart to make room.
   function squeeze(figure) {
     var layout = figure.layout, strip = layout.yaxis.domain;
+    if (!strip) { layout.margin.l = 56; return; }
     var inner = layout.height - layout.margin.t - layout.margin.b;
     var lines = {}, rows = [], top = (strip[1] - strip[0]) * inner;
     figure.data.forEach(function (trace) {

@@ -1,0 +1,207 @@
+"""``kapsim validate``: the model held against published studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kapsim.cli.options import Kinetics, Seed, Variant
+from kapsim.cli.progress import stages
+from kapsim.cli.runs import output
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kapsim.validation import Validation
+    from kapsim.validation.scoring import RecordScore
+
+#: Misfits that the terminal shows.
+_WORST = 12
+_COLUMNS = (
+    ("records", "records"),
+    ("points", "figures"),
+    ("gmfe", "mean fold\nerror"),
+    ("mdape", "median\nerror"),
+    ("within_twofold", "within\n2-fold"),
+    ("rmse", "RMSE,\npoints"),
+    ("bias", "bias,\npoints"),
+    ("rate_mae", "error of\nshares, %"),
+    ("coverage", "inside\n90 %"),
+    ("signs", "signs\nright"),
+    ("noise", "noise\nfloor"),
+)
+
+
+def validate(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]...", help="Files of observed records (observed-*.yaml); the shipped ones by default."
+        ),
+    ] = None,
+    variant: Variant = "standard",
+    kinetics: Kinetics = "default",
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="DOMAIN", help="Score one domain, such as plasma_iv or mood_single.")
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option("--study", metavar="AUTHOR", help="Score the records of one first author.")
+    ] = None,
+    hold_out: Annotated[
+        bool,
+        typer.Option(
+            "--hold-out/--no-hold-out",
+            help="Predict concentrations also without what their own study taught the model.",
+        ),
+    ] = True,
+    seed: Seed = 0,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write every record, domain and limit as JSON.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the page with plots.")] = None,
+) -> None:
+    """Hold the model against published records: predicted beside observed, scored by domain.
+
+    Exit status 1 where a simulation broke down; what could be scored is written all the same.
+    """
+    from kapsim.evidence import load_observed
+    from kapsim.files import write_together
+    from kapsim.validation import validate as hold
+
+    records = load_observed(files or None)
+    targets = [path for path in (json, html) if path is not None]
+    for path in targets:
+        _check_target(path)
+    with stages(None) as begin:
+        validation = hold(
+            records,
+            variant=variant,
+            kinetics=kinetics,
+            seed=seed,
+            only=only,
+            study=study,
+            hold_out=hold_out,
+            progress=begin,
+        )
+    contents = {}
+    if json is not None:
+        import json as json_format
+
+        from kapsim.validation.account import account
+
+        text = json_format.dumps(account(validation), indent=1, ensure_ascii=False, allow_nan=False)
+        contents[json] = (text + "\n").encode("utf-8")
+    if html is not None:
+        from kapsim.report.validation_page import validation_html
+
+        contents[html] = validation_html(validation).encode("utf-8")
+    if contents:
+        write_together(contents)
+    _print(validation)
+    for path in targets:
+        typer.echo(f"written: {path}")
+    if validation.failures:
+        raise typer.Exit(1)
+
+
+def _check_target(path: Path) -> None:
+    """Raise before the work begins where its result could not be written."""
+    import os
+
+    from kapsim.errors import InputError
+
+    if path.is_dir():
+        raise InputError(f"{path}: there is a folder of that name; give a file")
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(
+            f"{path}: there is no folder {str(folder)!r}; make it first, or give a file in an existing one"
+        )
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: the folder cannot be written to; choose another")
+
+
+def _print(validation: Validation) -> None:
+    from kapsim.statements import DISCLAIMER
+
+    console = output(pipe_width=170)
+    console.print(_domain_table(validation))
+    for table in (_limit_table(validation), _misfit_table(validation)):
+        if table.row_count:
+            console.print(table)
+    refused = [record for record in validation.records if record.status == "cannot"]
+    scored = len(validation.records) - len(refused)
+    console.print(f"{scored} of {len(validation.records)} records scored", highlight=False)
+    for reason, ids in _by_reason(refused).items():
+        names = ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")
+        console.print(f"cannot be simulated, because {reason}: {names}", highlight=False, markup=False)
+    for failure in validation.failures:
+        console.print(f"broke down: {failure}", highlight=False, markup=False)
+    console.print(DISCLAIMER, style="dim", highlight=False)
+
+
+def _by_reason(records: list[RecordScore]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for record in records:
+        found.setdefault(record.reason or "", []).append(record.id)
+    return found
+
+
+def _domain_table(validation: Validation) -> Table:
+    from rich.table import Table
+
+    from kapsim.report.validation_page import CLASS_WORDS, class_rows, score_cells
+    from kapsim.validation.summary import summaries
+
+    table = Table(title="scores by domain, studies weighted equally", title_justify="left")
+    table.add_column("domain")
+    table.add_column("records")
+    for _, heading in _COLUMNS:
+        table.add_column(heading, justify="right")
+    for name, summary in summaries(validation).items():
+        for kind, scores in class_rows(summary):
+            cells = score_cells(scores)
+            table.add_row(name, CLASS_WORDS[kind], *(cells[key] for key, _ in _COLUMNS))
+    return table
+
+
+def _limit_table(validation: Validation) -> Table:
+    from rich.table import Table
+
+    from kapsim.report.validation_page import limit_cells
+    from kapsim.validation.limits import limits
+
+    table = Table(title="limits set beforehand", title_justify="left")
+    for heading in ("limit", "wanted", "on records", "found", "figures", "verdict", "without weak figures"):
+        table.add_column(heading, justify="right" if heading in ("found", "figures") else "left")
+    for item in limits(validation.records):
+        if item.n_points:
+            cells = limit_cells(item)
+            table.add_row(
+                *(cells[key] for key in ("name", "wanted", "evidence", "found", "points", "verdict", "sound"))
+            )
+    return table
+
+
+def _misfit_table(validation: Validation) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from kapsim.report.theme import number_text
+    from kapsim.validation.summary import misfits
+
+    table = Table(title=f"the {_WORST} worst misfits", title_justify="left")
+    for heading in ("record", "domain", "figure", "observed", "predicted", "90 % interval"):
+        table.add_column(heading, justify="left" if heading in ("record", "domain", "figure") else "right")
+    for record in misfits(validation.records)[:_WORST]:
+        if not record.points:
+            continue
+        point = max(record.points, key=lambda found: found.misfit)
+        span = "–" if point.scale == "sign" else f"{number_text(point.low)} to {number_text(point.high)}"
+        table.add_row(
+            escape(record.id), record.domain, f"{record.statistic}, {record.unit}",
+            number_text(point.observed), number_text(point.predicted), span,
+        )  # fmt: skip
+    return table

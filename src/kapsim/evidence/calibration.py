@@ -1,0 +1,171 @@
+"""A calibration as package data: posterior values and widths, and the same without each study.
+
+`model.yaml` keeps the priors with their sources; the file that a calibration writes says what became of them, so that
+it can be made again from the same start.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError
+
+from kapsim.errors import InputError
+from kapsim.evidence._files import CALIBRATION
+from kapsim.evidence.fields import Identities, Identity, Model, NotNegative, Number, Text, TextOrNull
+from kapsim.evidence.parameter import Parameter, Prior
+
+
+class Moved(Model):
+    """What a calibration made of one parameter.
+
+    Attributes
+    ----------
+    id : str
+    value : float
+        Posterior mode, in the parameter's unit.
+    sd : float
+        Width of its law, of the same kind as the prior's.
+    moved : float
+        Distance from the prior's centre in its standard deviations.
+    kept : float
+        Posterior over prior standard deviation; 1 where the records say nothing.
+    """
+
+    id: Identity
+    value: Number
+    sd: NotNegative
+    moved: Number
+    kept: NotNegative
+
+
+class LeftOut(Model):
+    """The calibration without one study.
+
+    Attributes
+    ----------
+    study : str
+        Author and year, as results name it.
+    records : tuple of str
+        Its records of concentrations, none of which was fitted.
+    dropped : tuple of str
+        Parameters that the study gave a value: they started from a vague prior.
+    not_testable : mapping of str to str
+        Records that no other study could predict, and why.
+    parameters : tuple of Moved
+    """
+
+    study: Text
+    records: Identities
+    dropped: Identities
+    not_testable: dict[str, str]
+    parameters: tuple[Moved, ...] = Field(strict=False)
+
+
+class Calibration(Model):
+    """A calibration and what it was made from.
+
+    Attributes
+    ----------
+    script, inputs : str
+        What writes the file, and the SHA-256 of what it starts from.
+    error : str
+        The error model, in words.
+    records : tuple of str
+        Ids of the observed records that were fitted.
+    parameters : tuple of Moved
+    leave_one_study_out : tuple of LeftOut
+    note : str or None
+    """
+
+    script: Text
+    inputs: Text
+    error: Text
+    records: Identities
+    parameters: tuple[Moved, ...] = Field(strict=False)
+    leave_one_study_out: tuple[LeftOut, ...] = Field(strict=False)
+    note: TextOrNull = None
+
+
+def load_calibration(path: Path | None = None) -> Calibration:
+    """Load a calibration.
+
+    Parameters
+    ----------
+    path : Path, optional
+        File to read instead of the shipped one.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or does not hold a calibration.
+    """
+    return _shipped() if path is None else _read(path)
+
+
+@functools.cache
+def _shipped() -> Calibration:
+    return _read(CALIBRATION)
+
+
+def _read(path: Path) -> Calibration:
+    try:
+        data = yaml.load(path.read_bytes(), yaml.CSafeLoader)
+        return Calibration.model_validate(data)
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read: {error.strerror or error}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def calibrated(priors: Mapping[str, Parameter], calibration: Calibration) -> dict[str, Parameter]:
+    """Return the parameters that a calibration moved, each with its prior.
+
+    Parameters
+    ----------
+    priors : mapping of str to Parameter
+    calibration : Calibration
+    """
+    return moved(priors, calibration.parameters, calibration.records)
+
+
+def moved(
+    priors: Mapping[str, Parameter], parameters: tuple[Moved, ...], records: tuple[str, ...]
+) -> dict[str, Parameter]:
+    """Return parameters as a calibration on `records` left them.
+
+    Parameters
+    ----------
+    priors : mapping of str to Parameter
+    parameters : tuple of Moved
+    records : tuple of str
+
+    Raises
+    ------
+    InputError
+        For a parameter that is not in the registry or has no prior width.
+    """
+    found = {}
+    for item in parameters:
+        prior = priors.get(item.id)
+        if prior is None or prior.uncertainty is None:
+            raise InputError(f"{CALIBRATION.name}: {item.id}: is no uncertain parameter; run the calibration again")
+        law = prior.uncertainty.model_copy(update={"sd": item.sd})
+        start = Prior(value=prior.value, status=prior.status, uncertainty=prior.uncertainty, formula=prior.formula)
+        found[item.id] = prior.model_copy(
+            update={
+                "value": item.value,
+                "uncertainty": law,
+                "status": "calibrated",
+                "formula": None,
+                "fitted_to": records,
+                "prior": start,
+            }
+        )
+    return found

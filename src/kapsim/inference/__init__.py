@@ -1,0 +1,1 @@
+"""Inference: what the published records say about the parameters."""

@@ -1,0 +1,410 @@
+"""Calibrate the default kinetics on published concentrations, and again without each study.
+
+A few people of each record's group are simulated, spread evenly over how people differ, and give the record's own
+figure (a mean, a median). Its logarithm errs by what its study shares (a random effect of study and analyte) and by an
+error of its own, with heavy tails, so that a printing error or one odd assay does not move the rest. Priors are those
+of the registry. The posterior mode is found by damped Gauss-Newton with reweighting; its covariance is that of the mode
+(Laplace). When a study is left out, the parameters that it gave a value to start from a vague prior that no study
+informs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from kapsim.errors import InputError
+from kapsim.evidence import Law, Parameter
+from kapsim.evidence._files import DATA
+from kapsim.patient import Patient
+from kapsim.patient.sampling import People, sample_people
+from kapsim.validation.arms import Answers, Arm, Settings, Want, collect
+from kapsim.validation.figures import Figure, figure
+from kapsim.validation.groups import GroupKey, group_registry
+from kapsim.validation.independence import StudyName, parameters_from, record_study, source_studies
+from kapsim.validation.predictive import transformed
+from kapsim.validation.run import Case
+
+Array = NDArray[np.float64]
+
+#: Parameters that no concentration without interaction or midazolam depends on, or that are definitions.
+_NOT_FREE = (
+    "pk.molar_mass.", "pk.interaction.", "pk.midazolam.", "pk.residual.", "pk.variability.", "pk.effect.",
+    "pk.reference_weight", "pk.old_age", "pk.liver.flow", "pk.allometry.", "pk.nasal.device", "pk.nasal.session",
+    "pk.inhaled.", "pk.oral.", "pk.sc.",
+)  # fmt: skip
+#: Step of the differences in standard deviations of the prior, and when the search ends.
+_STEP, _CHANGE, _MOST_STEPS = 1e-3, 1e-3, 25
+#: People of a group in each evaluation.
+FEW = 16
+#: Degrees of freedom of the error: heavy tails, finite variance.
+_FREEDOM = 4.0
+#: Kinds of vague prior by unit, and of the numbers without one that are no shares.
+_VAGUE = {"1": "share", "1/h": "rate", "h": "time", "L/h": "clearance", "L": "volume"}
+_VAGUE_NUMBERS = {"pk.cl.r_over_s": "ratio", "pk.nasal.later_devices": "ratio", "pk.sex.clearance": "effect"}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A posterior mode.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Free parameters.
+    priors : mapping of str to Parameter
+        As used: vague where the study was left out.
+    z : ndarray, shape (parameter,)
+        Mode, in standard deviations of the prior from its centre.
+    sd : ndarray, shape (parameter,)
+        Posterior standard deviation on the same scale; 1 where the records say nothing.
+    residuals : mapping of str to float
+        Observed minus predicted logarithm, by record and point, at the mode, without the study's own effect.
+    cost : float
+        Half of minus twice the log posterior, up to a constant.
+    """
+
+    names: tuple[str, ...]
+    priors: Mapping[str, Parameter]
+    z: Array
+    sd: Array
+    residuals: Mapping[str, float]
+    cost: float
+
+    def posterior(self) -> dict[str, Parameter]:
+        """Return the free parameters as calibrated records."""
+        found = {}
+        for name, z, sd in zip(self.names, self.z, self.sd, strict=True):
+            prior = self.priors[name]
+            law = _law(prior)
+            narrowed = law.model_copy(update={"sd": law.sd * float(sd)})
+            update = {"value": float(law.apply(prior.value, z)), "uncertainty": narrowed, "status": "calibrated"}
+            found[name] = prior.model_copy(update={**update, "formula": None})
+        return found
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Records and how errors are weighed.
+
+    Parameters
+    ----------
+    cases : tuple of Case
+        Records of concentrations that are fitted.
+    between, within : float
+        Standard deviation of the logarithm between studies, and of one figure within its study.
+    """
+
+    cases: tuple[Case, ...]
+    between: float
+    within: float
+    _wanted: dict[Arm, set[Want]] = field(default_factory=dict, compare=False)
+
+    @property
+    def keys(self) -> list[str]:
+        """Record and number of every figure."""
+        return [f"{case.record.id}:{k}" for case in self.cases for k in range(len(case.points))]
+
+    @property
+    def blocks(self) -> list[str]:
+        """Study and analyte of every figure, which share an effect."""
+        return [f"{case.frame.study} {case.record.outcome.observable}" for case in self.cases for _ in case.points]
+
+    def observed(self) -> Array:
+        """Return the logarithm of every published figure."""
+        return np.log([point.value for case in self.cases for point in case.points])
+
+    def predict(self, priors: Mapping[str, Parameter], names: Sequence[str], z: Array) -> Array:
+        """Return the logarithm of every figure at each row of `z`, shape (row, figures).
+
+        Parameters
+        ----------
+        priors : mapping of str to Parameter
+        names : sequence of str
+        z : ndarray, shape (row, parameter)
+        """
+        wanted = self._requests()
+        centres = {name: _law(priors[name]).apply(priors[name].value, z[:, k]) for k, name in enumerate(names)}
+        answers = Answers(
+            Settings(priors),
+            wanted,
+            people_of=lambda group: few_people(group, priors, centres, len(z)),
+            shape=(len(z), FEW),
+        )
+        figures = [figure(case.subject, point, answers) for case in self.cases for point in case.points if case.subject]
+        return np.stack([_logarithm(item) for item in figures], axis=1)
+
+    def _requests(self) -> dict[Arm, set[Want]]:
+        if not self._wanted:
+            asked: list[tuple[Arm, Want]] = []
+
+            def note(arm: Arm, want: Want) -> Array:
+                asked.append((arm, want))
+                return np.ones((1, 1, max(len(want.hours), 1)))
+
+            for case in self.cases:
+                for point in case.points:
+                    if case.subject is not None:
+                        figure(case.subject, point, note)
+            self._wanted.update(collect(asked))
+        return self._wanted
+
+
+def _logarithm(item: Figure) -> Array:
+    return transformed(item, item.join(*item.parts))
+
+
+class Even(NamedTuple):
+    """Deviates spread evenly over the normal law, in an order of their own for each purpose; `rows` times the same.
+
+    What is not known of the parameters is left out: that is what a fit varies.
+    """
+
+    rows: int
+
+    def normal(self, purpose: str, count: int) -> Array:
+        """Return the deviates of a purpose, shape (count,); `count` is rows times people."""
+        if purpose.startswith("uncertainty:"):
+            return np.zeros(count)
+        people = count // self.rows
+        order = np.random.Generator(np.random.Philox(key=[zlib.crc32(purpose.encode()), people])).permutation(people)
+        return np.tile(norm.ppf((order + 0.5) / people), self.rows)
+
+
+def few_people(group: GroupKey, priors: Mapping[str, Parameter], centres: Mapping[str, Array], rows: int) -> People:
+    """Return `FEW` people of a group, once for each row of centres.
+
+    Parameters
+    ----------
+    group : GroupKey
+    priors : mapping of str to Parameter
+        Registry.
+    centres : mapping of str to ndarray, shape (rows,)
+        Values around which people differ, where they are not those of the registry.
+    rows : int
+    """
+    registry = group_registry(group, priors)
+    patient = Patient(schema_version=1, diagnosis="trd" if group.depressed else "healthy")
+    even = Even(rows)
+    people = sample_people(patient, rows * FEW, 0, per_draw=rows * FEW, parameters=registry, deviates=even)
+    for name, centre in centres.items():
+        own, law = np.repeat(centre, FEW), priors[name].between_subject
+        people.values[name] = own if law is None else law.apply(own, even.normal(f"between:{name}", rows * FEW))
+    return people
+
+
+def problem(cases: Sequence[Case], parameters: Mapping[str, Parameter]) -> Problem:
+    """Return the fitting problem of the shipped records.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        As `kapsim.validation.run.prepare` makes them.
+    parameters : mapping of str to Parameter
+        Registry, for the widths of the errors.
+    """
+    fitted = tuple(
+        case
+        for case in of_concentrations(cases)
+        if case.record.outcome.statistic != "tmax" and case.frame.weakness is None
+    )
+    return Problem(
+        fitted,
+        parameters["observation.kinetics.between_study"].value,
+        parameters["observation.kinetics.within_study"].value,
+    )
+
+
+def of_concentrations(cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Return the cases of concentrations without an interacting medicine that can be simulated.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+    """
+    return tuple(
+        case
+        for case in cases
+        if case.subject is not None
+        and case.frame.domain.startswith("plasma_")
+        and case.record.use == "quantitative"
+        and case.record.outcome.statistic != "ratio"
+    )
+
+
+def free_parameters(parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
+    """Return the kinetic parameters that a calibration may move, in the order of the registry.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Parameter
+    """
+    return tuple(
+        name
+        for name, parameter in parameters.items()
+        if parameter.link == "pharmacokinetics" and not name.startswith(_NOT_FREE) and parameter.uncertainty is not None
+    )
+
+
+def fit(
+    task: Problem,
+    priors: Mapping[str, Parameter],
+    start: Array | None = None,
+    *,
+    steps: int = _MOST_STEPS,
+    progress: Callable[[str], None] | None = None,
+) -> Fit:
+    """Find the posterior mode.
+
+    Parameters
+    ----------
+    task : Problem
+    priors : mapping of str to Parameter
+        Registry with the priors.
+    start : ndarray, optional
+        Where to begin, in prior standard deviations; 0 by default.
+    steps : int
+        Most steps.
+    progress : callable, optional
+    """
+    names = free_parameters(priors)
+    observed, blocks = task.observed(), task.blocks
+    kinds = list(dict.fromkeys(blocks))
+    member = np.asarray([[float(block == kind) for kind in kinds] for block in blocks])
+    z = np.zeros(len(names)) if start is None else start.copy()
+    effects = np.zeros(len(kinds))
+    offsets = np.concatenate([np.zeros((1, len(names))), _STEP * np.eye(len(names))])
+
+    def cost_of(residual: Array, at: Array, shared: Array) -> float:
+        heavy = 0.5 * (_FREEDOM + 1.0) * np.log1p((residual / task.within) ** 2 / _FREEDOM)
+        return float(heavy.sum() + 0.5 * at @ at + 0.5 * (shared / task.between) @ (shared / task.between))
+
+    predicted = task.predict(priors, names, z + offsets)
+    cost = cost_of(observed - predicted[0] - member @ effects, z, effects)
+    information = np.eye(len(names) + len(kinds))
+    for step in range(steps):
+        slope = np.concatenate([(predicted[1:] - predicted[0]).T / _STEP, member], axis=1)
+        residual = observed - predicted[0] - member @ effects
+        weight = (_FREEDOM + 1.0) / (_FREEDOM + (residual / task.within) ** 2) / task.within**2
+        prior = np.concatenate([np.ones(len(names)), np.full(len(kinds), task.between**-2)])
+        information = slope.T @ (weight[:, None] * slope) + np.diag(prior)
+        gradient = slope.T @ (weight * residual) - prior * np.concatenate([z, effects])
+        move = np.linalg.solve(information, gradient)
+        for shorter in (1.0, 0.5, 0.25, 0.1):
+            at, shared = z + shorter * move[: len(names)], effects + shorter * move[len(names) :]
+            trial = task.predict(priors, names, at + offsets)
+            found = cost_of(observed - trial[0] - member @ shared, at, shared)
+            if found < cost:
+                break
+        else:
+            break
+        gain = cost - found
+        z, effects, predicted, cost = at, shared, trial, found
+        if progress is not None:
+            progress(f"step {step + 1}: cost {cost:.3f}")
+        if gain < _CHANGE:
+            break
+    covariance = np.linalg.inv(information)[: len(names), : len(names)]
+    sd = np.minimum(np.sqrt(np.diag(covariance)), 1.0)
+    residuals = dict(zip(task.keys, (float(x) for x in observed - predicted[0]), strict=True))
+    return Fit(names, {name: priors[name] for name in names}, z, sd, residuals, cost)
+
+
+def without_study(
+    task: Problem, parameters: Mapping[str, Parameter], study: StudyName
+) -> tuple[Problem, dict[str, Parameter], list[str]]:
+    """Return the problem and the priors without a study, and the names of the parameters that it took along.
+
+    Parameters
+    ----------
+    task : Problem
+    parameters : mapping of str to Parameter
+    study : StudyName
+    """
+    kept = tuple(case for case in task.cases if not record_study(case.record).same(study))
+    free = {name: parameters[name] for name in free_parameters(parameters)}
+    sources = source_studies(free, values_only=True)
+    taken = parameters_from(study, sources)
+    priors = dict(parameters)
+    for name in taken:
+        priors[name] = vague(parameters[name], parameters)
+    return Problem(kept, task.between, task.within), priors, taken
+
+
+def vague(parameter: Parameter, parameters: Mapping[str, Parameter]) -> Parameter:
+    """Return a parameter with a prior that no study informs.
+
+    Parameters
+    ----------
+    parameter : Parameter
+    parameters : mapping of str to Parameter
+        Registry that holds the vague priors.
+    """
+    kind = _VAGUE_NUMBERS.get(parameter.id) or _VAGUE.get(parameter.unit)
+    if kind is None:
+        raise InputError(f"{parameter.id}: no vague prior for the unit {parameter.unit!r}; give one of {list(_VAGUE)}")
+    blank = parameters[f"observation.vague.{kind}"]
+    return parameter.model_copy(update={"value": blank.value, "uncertainty": blank.uncertainty, "formula": None})
+
+
+def lone_studies(cases: Sequence[Case]) -> dict[str, str]:
+    """Return the records that no other study could predict: record to reason.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        From `of_concentrations`.
+    """
+    found: dict[str, str] = {}
+    for what, of in (("route", _route), ("analyte", _analyte)):
+        studies: dict[str, set[str]] = {}
+        for case in cases:
+            studies.setdefault(of(case), set()).add(case.frame.study)
+        for case in cases:
+            if len(studies[of(case)]) == 1:
+                found.setdefault(case.record.id, f"the {what} {of(case)} has this study alone")
+    return found
+
+
+def _route(case: Case) -> str:
+    return case.frame.domain.removeprefix("plasma_")
+
+
+def _analyte(case: Case) -> str:
+    name = case.record.outcome.observable.removeprefix("plasma.")
+    return "hydroxynorketamine" if name.startswith("hydroxy") else "norketamine" if "nor" in name else "ketamine"
+
+
+def inputs_hash(parameters: Mapping[str, Parameter]) -> str:
+    """Return the SHA-256 of everything that a calibration starts from: priors, records and their sources.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Parameter
+        Registry with the priors.
+    """
+    kept = [
+        parameters[name].model_dump(
+            mode="json", warnings=False, include={"id", "value", "unit", "uncertainty", "sources", "formula"}
+        )
+        for name in parameters
+        if parameters[name].link == "pharmacokinetics"
+        or name.startswith(("observation.kinetics.", "observation.vague.", "patient.female"))
+    ]
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
+    digest.update((DATA / "observed-pharmacokinetics.yaml").read_bytes())
+    return digest.hexdigest()
+
+
+def _law(parameter: Parameter) -> Law:
+    law = parameter.uncertainty
+    assert law is not None
+    return law
