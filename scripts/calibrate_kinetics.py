@@ -33,8 +33,8 @@ from kapsim.inference.kinetics import (
     problem,
     without_study,
 )
+from kapsim.validation.cases import Case, prepare
 from kapsim.validation.independence import record_study
-from kapsim.validation.run import Case, prepare
 
 DIGITS = 6
 

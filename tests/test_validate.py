@@ -55,7 +55,7 @@ def of_otto() -> Validation:
 
 
 def test_every_shipped_record_is_scored_or_told_why_not() -> None:
-    from kapsim.validation.run import prepare
+    from kapsim.validation.cases import prepare
 
     cases = prepare(list(SHIPPED.values()), load_parameters())
     assert [case.record.id for case in cases] == list(SHIPPED)
@@ -293,7 +293,7 @@ def test_what_a_study_measured_starts_vague_without_it() -> None:
 @pytest.mark.slow
 def test_a_fit_finds_what_made_the_data() -> None:
     from kapsim.inference.kinetics import fit, free_parameters, problem
-    from kapsim.validation.run import prepare
+    from kapsim.validation.cases import prepare
 
     priors = load_priors()
     task = problem(

@@ -20,6 +20,7 @@ from kapsim.results import VARIABLES
 from kapsim.scales import to_madrs
 from kapsim.validation import run as running
 from kapsim.validation.arms import Arm, Settings, Want
+from kapsim.validation.cases import people_per_arm, prepare
 from kapsim.validation.domains import DOMAINS
 from kapsim.validation.figures import Figure, Subject, figure, points_to_score
 from kapsim.validation.groups import DRAWS, PATIENTS, GroupKey, group_key, virtual_group
@@ -45,7 +46,6 @@ from kapsim.validation.regimens import (
     without_interaction,
     without_therapy,
 )
-from kapsim.validation.run import people_per_arm, prepare
 
 RECORDS = {record.id: record for record in load_observed()}
 PARAMETERS = load_parameters()

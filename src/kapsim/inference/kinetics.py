@@ -12,26 +12,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from kapsim.errors import InputError
 from kapsim.evidence import Law, Parameter
 from kapsim.evidence._files import DATA
-from kapsim.patient import Patient
-from kapsim.patient.sampling import People, sample_people
+from kapsim.inference.people import FEW, few_people
 from kapsim.validation.arms import Answers, Arm, Settings, Want, collect
+from kapsim.validation.cases import Case
 from kapsim.validation.figures import Figure, figure
-from kapsim.validation.groups import GroupKey, group_registry
 from kapsim.validation.independence import StudyName, parameters_from, record_study, source_studies
 from kapsim.validation.predictive import transformed
-from kapsim.validation.run import Case
 
 Array = NDArray[np.float64]
 
@@ -43,8 +38,6 @@ _NOT_FREE = (
 )  # fmt: skip
 #: Step of the differences in standard deviations of the prior, and when the search ends.
 _STEP, _CHANGE, _MOST_STEPS = 1e-3, 1e-3, 25
-#: People of a group in each evaluation.
-FEW = 16
 #: Degrees of freedom of the error: heavy tails, finite variance.
 _FREEDOM = 4.0
 #: Kinds of vague prior by unit, and of the numbers without one that are no shares.
@@ -160,45 +153,6 @@ class Problem:
 
 def _logarithm(item: Figure) -> Array:
     return transformed(item, item.join(*item.parts))
-
-
-class Even(NamedTuple):
-    """Deviates spread evenly over the normal law, in an order of their own for each purpose; `rows` times the same.
-
-    What is not known of the parameters is left out: that is what a fit varies.
-    """
-
-    rows: int
-
-    def normal(self, purpose: str, count: int) -> Array:
-        """Return the deviates of a purpose, shape (count,); `count` is rows times people."""
-        if purpose.startswith("uncertainty:"):
-            return np.zeros(count)
-        people = count // self.rows
-        order = np.random.Generator(np.random.Philox(key=[zlib.crc32(purpose.encode()), people])).permutation(people)
-        return np.tile(norm.ppf((order + 0.5) / people), self.rows)
-
-
-def few_people(group: GroupKey, priors: Mapping[str, Parameter], centres: Mapping[str, Array], rows: int) -> People:
-    """Return `FEW` people of a group, once for each row of centres.
-
-    Parameters
-    ----------
-    group : GroupKey
-    priors : mapping of str to Parameter
-        Registry.
-    centres : mapping of str to ndarray, shape (rows,)
-        Values around which people differ, where they are not those of the registry.
-    rows : int
-    """
-    registry = group_registry(group, priors)
-    patient = Patient(schema_version=1, diagnosis="trd" if group.depressed else "healthy")
-    even = Even(rows)
-    people = sample_people(patient, rows * FEW, 0, per_draw=rows * FEW, parameters=registry, deviates=even)
-    for name, centre in centres.items():
-        own, law = np.repeat(centre, FEW), priors[name].between_subject
-        people.values[name] = own if law is None else law.apply(own, even.normal(f"between:{name}", rows * FEW))
-    return people
 
 
 def problem(cases: Sequence[Case], parameters: Mapping[str, Parameter]) -> Problem:

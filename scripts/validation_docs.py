@@ -1,0 +1,123 @@
+"""Write the tables and plots of docs/validation.md from a run: `python scripts/validation_docs.py` (some 10 minutes).
+
+What stands between a pair of markers is replaced; the explanations around them are written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+import plotly.graph_objects as go
+from pictures import ROOT, take
+
+from kapsim.report.theme import template
+from kapsim.report.validation_page import (
+    CLASS_WORDS,
+    class_rows,
+    limit_cells,
+    misfit_cells,
+    scatter_specs,
+    score_cells,
+)
+from kapsim.validation import Validation, validate
+from kapsim.validation.limits import limits
+from kapsim.validation.summary import immune_signs, misfits, summaries
+
+PAGE = ROOT / "docs" / "validation.md"
+PICTURES = ROOT / "docs" / "images"
+WORST = 25
+WIDTH, HEIGHT = 1000, 620
+SCORES = (
+    ("records", "records"), ("points", "figures"), ("studies", "studies"), ("gmfe", "mean fold error"),
+    ("within_twofold", "within 2-fold"), ("within_1_25", "within 1.25"), ("rmse", "RMSE"), ("bias", "bias"),
+    ("rate_mae", "error of shares"), ("effect_mae", "error of effects"), ("coverage", "inside 90 %"),
+    ("signs", "signs right"), ("log_score", "log score"), ("noise", "noise floor"),
+)  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--no-pictures", action="store_true", help="tables only")
+    options = parser.parse_args()
+    validation = validate(progress=lambda text: print(text, file=sys.stderr))
+    text = PAGE.read_text(encoding="utf-8")
+    for name, block in blocks(validation).items():
+        if f"<!-- {name}: begin -->\n" not in text or f"<!-- {name}: end -->" not in text:
+            raise SystemExit(f"{PAGE.name} has no markers for {name!r}")
+        head, _, rest = text.partition(f"<!-- {name}: begin -->\n")
+        after = rest.partition(f"<!-- {name}: end -->")[2]
+        text = f"{head}<!-- {name}: begin -->\n{block}\n<!-- {name}: end -->{after}"
+    PAGE.write_text(text, encoding="utf-8")
+    if not options.no_pictures:
+        scored = [record for record in validation.records if record.status == "scored"]
+        for key, title, spec in scatter_specs(scored):
+            figure = go.Figure(spec["data"], spec["layout"], _validate=False)
+            figure.update_layout(template=template("light"), width=WIDTH, height=HEIGHT, title=title)
+            figure.update_layout(margin={"t": 110})
+            take(figure, PICTURES / f"validation_{key}.png", WIDTH, HEIGHT)
+    return 0
+
+
+def blocks(validation: Validation) -> dict[str, str]:
+    found = summaries(validation)
+    scored = sum(record.status == "scored" for record in validation.records)
+    points = sum(len(record.points) for record in validation.records)
+    refused: dict[str, list[str]] = {}
+    for record in validation.records:
+        if record.status == "cannot":
+            refused.setdefault(record.reason or "", []).append(record.id)
+    return {
+        "counts": f"{scored} of {len(validation.records)} shipped records are scored, {points} figures in all.",
+        "limits": table(
+            ("limit", "wanted", "on records", "found", "figures", "verdict", "without weak figures", "beyond"),
+            [
+                [cells[key] for key in ("name", "wanted", "evidence", "found", "points", "verdict", "sound", "beyond")]
+                for cells in map(limit_cells, limits(validation.records))
+            ],
+        ),
+        "domains": table(
+            ("domain", "records", *(heading for _, heading in SCORES)),
+            [
+                [name, CLASS_WORDS[kind], *(score_cells(scores)[key] for key, _ in SCORES)]
+                for name, summary in found.items()
+                for kind, scores in class_rows(summary)
+            ],
+        ),
+        "rivals": table(
+            ("domain", "predictor", *(heading for _, heading in SCORES)),
+            [
+                [name, rival, *(score_cells(scores)[key] for key, _ in SCORES)]
+                for name, summary in found.items()
+                if summary.rivals
+                for rival, scores in [("kapsim", summary.scores), *summary.rivals.items()]
+            ],
+        ),
+        "immune": table(
+            ("ketamine on cytokines", "signs right"),
+            [[name, "–" if x is None else f"{100 * x:.0f} %"] for name, x in immune_signs(validation).items()],
+        ),
+        "misfits": table(
+            ("record", "domain", "what", "observed / predicted (90 % interval)", "left out"),
+            [
+                [cells[key] for key in ("id", "domain", "what", "points", "caveats")]
+                for cells in map(misfit_cells, misfits(validation.records)[:WORST])
+            ],
+        ),
+        "cannot": table(
+            ("because", "records"),
+            [[reason, f"{len(ids)}: {', '.join(ids)}"] for reason, ids in refused.items()],
+        ),
+    }
+
+
+def table(headings: tuple[str, ...], rows: list[list[Any]]) -> str:
+    def line(cells: Any) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+    return "\n".join([line(headings), line("---" for _ in headings), *(line(row) for row in rows)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
