@@ -156,6 +156,16 @@ def test_a_figure_that_is_itself_a_parameter_is_not_scored() -> None:
     assert found["hagelberg2010.clarithromycin.cmax"].status == "scored"
 
 
+def test_a_control_arm_has_no_drug_to_measure() -> None:
+    saline = invented()
+    saline["regimen"] = raw("zarate2012.saline.ever_response")["regimen"]
+    per_mg = {**saline, "id": "nobody2031.per_mg"}
+    per_mg["outcome"] = {**saline["outcome"], "statistic": "auc", "unit": "ng*h/mL/mg"}
+    found = validate([parsed(saline), parsed(per_mg)], hold_out=False).records
+    assert all(point.predicted < 1e-9 for point in found[0].points)
+    assert "no dose to divide by" in (found[1].reason or "")
+
+
 def test_the_control_changes_what_ketamine_is_worth() -> None:
     difference = invented("murrough2013a.ketamine.madrs")
     difference["outcome"] = {**difference["outcome"], "statistic": "difference", "against": "midazolam"}

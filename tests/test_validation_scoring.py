@@ -418,6 +418,12 @@ def test_the_spread_of_a_prediction_is_that_of_draws_and_of_a_study_of_its_size(
     assert found.centre == pytest.approx(0.0, abs=5 * math.sqrt(tau**2 + s**2 / PATIENTS) / math.sqrt(DRAWN) + 1e-9)
 
 
+def test_a_figure_that_no_draw_has_is_no_number() -> None:
+    nobody = Figure((people(1.0, 1.0),), lambda a: np.full(a.shape[:-1], np.nan), "share", True, (0.0,))
+    found = predict(nobody, 10, 0, "key")
+    assert math.isnan(found.centre)
+
+
 @pytest.mark.parametrize("n", [4, 16, 32, 64, 400])
 @pytest.mark.parametrize("tau", [0.0, 1.0, 2.0])
 def test_noise_of_a_measurement_adds_as_its_variance_over_n(n: int, tau: float) -> None:

@@ -222,7 +222,8 @@ def _tail_rate(hours: Array, values: Array) -> Array:
     """Return the rate at which each curve falls at its end, 1/h, over its last quarter."""
     begin = int(np.searchsorted(hours, hours[-1] - 0.25 * (hours[-1] - hours[0])))
     least = _TAIL_SHARE * values.max(axis=1)
-    first, last = np.maximum(values[:, begin], least), np.maximum(values[:, -1], 1e-300)
+    # without drug there is no tail; the smallest number keeps its logarithm
+    first, last = (np.maximum(part, 1e-300) for part in (np.maximum(values[:, begin], least), values[:, -1]))
     return np.asarray(np.maximum(np.log(first / last) / (hours[-1] - hours[begin]), 1e-6))
 
 

@@ -84,12 +84,12 @@ def exposure(subject: Subject, point: Point, ask: Ask) -> Figure:
         values = ask(arm, Want(variable, "half_life"))[..., 0] * unit_factor("h", record.outcome.unit)
         return Figure((values,), central, "log", True, (0.0,))
     weight = ask(arm, Want("weight", "trait"))[..., 0]
-    dose = _milligrams(arm.treatment, weight, variable)
     if statistic == "auc":
         per_mg = record.outcome.unit.endswith("/mg")
         factor = unit_factor("ng.h/mL", record.outcome.unit.removesuffix("/mg"))
         values = area(arm, end) * factor / (_milligrams(arm.treatment, weight, None) if per_mg else 1.0)
         return Figure((values,), central, "log", True, (noise,))
+    dose = _milligrams(arm.treatment, weight, variable)
     clearance = dose * convert(1.0, "mg", "ng") / area(arm, None) * convert(1.0, "mL", "L")
     if statistic == "volume":
         rate = np.log(2.0) / ask(arm, Want(variable, "half_life"))[..., 0]
@@ -134,4 +134,6 @@ def _milligrams(treatment: Treatment, weight: Array, variable: str | None) -> Ar
         if variable is not None and variable.startswith(("plasma_s_", "plasma_r_")):
             share = _ENANTIOMER[variable.split("_")[1]][dose.drug]
         total = total + share * amount
+    if not (total > 0.0).all():
+        raise NotSimulableError("no drug of its kind was given, so there is no dose to divide by")
     return total

@@ -75,6 +75,11 @@ def predict(figure: Figure, n: int, seed: int, key: str) -> Predicted:
         Root of all randomness.
     key : str
         Record and point, so that a record's interval does not depend on which others are scored.
+
+    Returns
+    -------
+    Predicted
+        Not a number where no draw has a figure (nobody enters a phase).
     """
     rng = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(key.encode())]))
     noise = _noise_sd(figure)
@@ -82,6 +87,8 @@ def predict(figure: Figure, n: int, seed: int, key: str) -> Predicted:
         return _sign(figure, noise, n)
     patients = figure.parts[0].shape[-1]
     whole = transformed(figure, figure.join(*figure.parts))
+    if not np.isfinite(whole).any():
+        return Predicted(float("nan"), float("nan"), float("nan"), 0.0, 0.0)
     centre = float(np.nanmean(whole) if figure.scale == "share" else np.nanmedian(whole))
     # what is not known differs between draws, and so do the few patients of each: only the first belongs to a study
     few = _deviations(figure, (0.0,) * len(noise), patients, rng)
