@@ -23,6 +23,8 @@ REPLICATES = 25
 #: Level of the test by which studies call an effect detected, and the share that an interval holds.
 LEVEL, INTERVAL = 0.05, 0.9
 _ALL = 100.0
+#: Largest relative error of one measurement, as a standard deviation of the logarithm.
+_WIDEST = 5.0
 
 
 class Predicted(NamedTuple):
@@ -153,7 +155,9 @@ def _measured(values: Array, sd: float, figure: Figure, rng: np.random.Generator
     """Return values with an error of measurement: in proportion where errors are ratios, so that none falls below 0."""
     error = rng.standard_normal(values.shape)
     if figure.scale in ("log", "percent"):
-        return np.asarray(values * np.exp(sd / max(abs(float(np.mean(values))), 1e-300) * error))
+        # where the level is next to nothing its measurement is nothing but error
+        relative = min(sd / max(abs(float(np.mean(values))), 1e-300), _WIDEST)
+        return np.asarray(values * np.exp(relative * error))
     return np.asarray(values + sd * error)
 
 
