@@ -21,9 +21,9 @@ from kapsim.engine.grid import TICKS_PER_HOUR, to_ticks
 from kapsim.errors import InputError, SolverError
 from kapsim.evidence import load_parameters
 from kapsim.exchange.reading import read_events
-from kapsim.exchange.table import EventTable, Observation, Subject
+from kapsim.exchange.table import Dosing, EventTable, Observation, Subject
 from kapsim.kinetic_sets import DEFAULT, kinetic_set
-from kapsim.mechanisms.kinetics import Body
+from kapsim.mechanisms.kinetics import Body, Kinetics
 from kapsim.patient import Patient
 from kapsim.patient.sampling import Keyed, People, sample_people
 from kapsim.protocol.events import CoMedicationEvent, DoseEvent, PracticeLevel, SessionEvent, StressorEvent
@@ -274,7 +274,28 @@ def _check(table: EventTable, kinetics: str, draws: int, seed: int) -> None:
                 kind.check_dose(dose.drug, route if form == "immediate" else f"{route}_{form}")
             except InputError as error:
                 column = "CMT" if dose.drug in kind.drugs else "DRUG"
-                raise InputError(f"{table.source}:{dose.line}: {column}: {error}") from None
+                raise InputError(f"{_where(table, dose)}: {column}: {error}") from None
+        for row in person.observations:
+            lacking = _lacking(kind, row.observed)
+            if lacking is not None:
+                # a run shows zero for it, which a table of predictions would pass off as a concentration
+                raise InputError(
+                    f"{_where(table, row)}: CMT: kinetics {kinetics!r} has no {lacking}, so not '{row.observed}'; "
+                    "observe something else, or choose other kinetics"
+                )
+
+
+def _where(table: EventTable, row: Dosing | Observation) -> str:
+    """Return file and line of a row; a table that was not read has no lines."""
+    return f"{table.source}:{row.line}" if row.line else table.source
+
+
+def _lacking(kind: type[Kinetics], observed: str) -> str | None:
+    """Return what of an observable a set of kinetics lacks, None where it has it."""
+    if "_r_" in observed and kind.drugs == ("esketamine",):
+        return "R-ketamine"
+    metabolite = next((name for name in ("hydroxynorketamine", "norketamine") if name in observed), None)
+    return None if metabolite is None or metabolite in kind.compartments(frozenset()) else metabolite
 
 
 def _groups(table: EventTable) -> list[list[int]]:
