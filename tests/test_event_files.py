@@ -200,6 +200,7 @@ def test_every_malformed_row_is_named_by_line_and_column(lines: list[str], messa
         ("ID,TIME,AMT,F1", "F1: bioavailability belongs to the kinetics here"),
         ("ID,TIME,AMT,TINF", "TINF: the duration of an infusion is AMT over RATE"),
         ("ID,TIME,AMT,SEX,FEMALE", "SEX: stands beside FEMALE"),
+        ('"",ID,TIME,AMT', "(header): a column has no name; R writes row names into one"),
         ("ID;TIME;AMT", "(header): 'ID;TIME;AMT' is no list of columns; separate"),
         ("schema_version: 1", "(header): 'schema_version: 1' is no list of columns"),
         ("", "(header): unknown column ''"),
@@ -385,16 +386,22 @@ def test_columns_may_be_passed_over(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["check", "cohort.csv"], ["run", "--events", "cut.csv"], ["run", "--events", "cohort.csv"]]
+    ("arguments", "status"),
+    [
+        (["check", "cohort.csv"], 0),
+        (["run", "--events", "cut.csv"], 2),
+        (["run", "--events", "cohort.csv"], 0),
+        (["events", "single_infusion", "--out", "t.csv"], 0),
+    ],
 )
-def test_tables_load_nothing_heavy(arguments: list[str], here: Path) -> None:
+def test_tables_load_nothing_heavy(arguments: list[str], status: int, here: Path) -> None:
     (here / "cut.csv").write_text(TABLE[:-3])
     code = (
-        "import sys\nfrom kapsim.cli import main\nmain(sys.argv[1:])\n"
-        "print('loaded:', *[name for name in ('jax', 'plotly', 'sympy', 'xarray') if name in sys.modules])"
+        "import sys\nfrom kapsim.cli import main\nstatus = main(sys.argv[1:])\n"
+        "print(status, *[name for name in ('jax', 'plotly', 'sympy', 'xarray') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "loaded:"
+    assert done.stdout.splitlines()[-1] == str(status)
 
 
 def test_full_disk_keeps_the_older_predictions_whole(

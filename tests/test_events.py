@@ -30,6 +30,7 @@ from kapsim.exchange.simulating import draw_subjects, residual_sd
 from kapsim.patient import parse_patient
 from kapsim.patient.sampling import Keyed, sample_people
 from kapsim.protocol import load_protocol, named_protocols
+from test_kinetic_figures import kamp_rates
 
 Array = NDArray[np.float64]
 OBSERVED = {record.id: record for record in load_observed()}
@@ -329,6 +330,20 @@ def test_perez_ruixo_through_a_table_gives_the_exposures_of_the_paper(devices: i
     record = f"perezruixo2021.cauc.{28 * devices}mg"
     assert peak == pytest.approx(observed(f"{record}.k_cmax"), rel=0.05)
     assert area == pytest.approx(observed(f"{record}.k_auc24"), rel=0.05)
+
+
+def test_kamp_through_a_table_is_the_closed_form_of_its_six_values() -> None:
+    """Three infusions by RATE, ADDL and II against sums of exponentials, which know no grid and no table."""
+    exponents, coefficients = kamp_rates()
+    span, times = 35.0 / 52.5, np.arange(1, 720) / 15.0
+    expected = np.zeros(len(times))
+    for start in (0.0, 12.0, 24.0):
+        t = np.maximum(times - start, 0.0)[:, None]
+        rising = (1.0 - np.exp(-exponents * np.minimum(t, span))) * np.exp(-exponents * np.maximum(t - span, 0.0))
+        expected += 1000.0 * 52.5 * (coefficients / exponents * rising).sum(axis=1)
+    looks = asked(times, "plasma_ketamine_arterial")
+    got = typical(rows(looks, [(0.0, "1,0,35,52.5,central,ketamine,12,2\n")]), "kamp2020")
+    assert np.abs(got - expected).max() <= 1e-9 * expected.max()
 
 
 @pytest.mark.parametrize("film", [50, 100])

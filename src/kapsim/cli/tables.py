@@ -12,6 +12,7 @@ import typer
 
 from kapsim.cli.options import RESULTS_FOLDER, Kinetics, PatientFile, Seed, number, print_json, shown_path
 from kapsim.cli.progress import stages
+from kapsim.statements import DISCLAIMER
 
 if TYPE_CHECKING:
     from kapsim.exchange import Predictions
@@ -68,7 +69,7 @@ def events(
     if dv:
         table = measured_events(simulate_events(table, kinetics, seed=seed))
     write_events(table, out)
-    typer.echo(f"events: {out}")
+    typer.echo(f"{DISCLAIMER}\n\nevents: {out}")
 
 
 def _hours(text: str) -> list[float]:
@@ -107,8 +108,6 @@ def run_events(
     if as_json:
         print_json({**content, "files": {"predictions": target.as_posix(), "record": record.as_posix()}})
         return
-    from kapsim.statements import DISCLAIMER
-
     people, rows = len(table.subjects), len(predictions.observations)
     typer.echo(
         f"{people} people, {rows} rows that are no dose, {draws} draws of each; kinetics {kinetics}, seed {seed}"
@@ -121,7 +120,6 @@ def _record(predictions: Predictions, command: str) -> dict[str, Any]:
     from kapsim._version import __version__
     from kapsim.evidence import evidence_hash, evidence_version
     from kapsim.exchange import OBSERVABLES
-    from kapsim.statements import DISCLAIMER
 
     return {
         "disclaimer": DISCLAIMER,

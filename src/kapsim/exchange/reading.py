@@ -234,6 +234,10 @@ def _header(cells: Sequence[str], source: str, ignore: Sequence[str]) -> list[st
             continue
         if name in REFUSED:
             raise _error(source, 1, name, REFUSED[name])
+        if not name and len(cells) > 1:
+            raise _error(
+                source, 1, "(header)", "a column has no name; R writes row names into one unless told row.names = FALSE"
+            )
         if name not in known:
             shown = one_line(cell, 40)
             if len(cells) == 1:
