@@ -30,6 +30,7 @@ COMMANDS = (
     ("run",),
     ("compare",),
     ("demo",),
+    ("events",),
     ("check",),
     ("validate",),
     ("protocols",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,7 +15,7 @@ from kapsim.errors import SolverError
 from kapsim.kinetic_sets import DEFAULT
 from kapsim.mechanisms.kinetics import Body, Kinetics
 from kapsim.patient.sampling import People
-from kapsim.protocol import Protocol
+from kapsim.protocol.events import Regimen
 
 Array = NDArray[np.float64]
 
@@ -56,20 +56,24 @@ NAMES = tuple(item.name for item in fields(Concentrations) if item.name != "hour
 
 
 def concentration_course(
-    protocol: Protocol,
+    protocol: Regimen,
     people: People,
     kinetics: str = DEFAULT,
     *,
+    at: Sequence[float] | None = None,
     resolution: Resolution | None = None,
 ) -> Concentrations:
     """Solve the kinetics of a protocol alone, at every node of its time grid.
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : Regimen
+        A protocol, or other dated events.
     people : People
     kinetics : str
         Name of the kinetics, see `kapsim.kinetic_sets`.
+    at : sequence of float, optional
+        Times, h, that must be nodes, to the nearest tick of the grid.
     resolution : Resolution, optional
         How fine the grid is; the solution is exact on any.
 
@@ -85,7 +89,7 @@ def concentration_course(
     SolverError
         Where a concentration of a person is not finite.
     """
-    course = build_course(protocol, people, resolution, kinetics)
+    course = build_course(protocol, people, resolution, kinetics, at=at)
     masses = [people.values[f"pk.molar_mass.{name}"] for name in ("norketamine", "hydroxynorketamine")]
     hours = course.grid.hours
     found = {name: np.empty((len(hours), people.size)) for name in NAMES}

@@ -17,8 +17,7 @@ from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.kinetics import Input, Kinetics, pump_of
 from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS, S_SHARE
 from kapsim.patient.sampling import People
-from kapsim.protocol import Protocol
-from kapsim.protocol.events import DoseEvent
+from kapsim.protocol.events import DoseEvent, Regimen
 from kapsim.pumps import MICRO_PER_MILLI, Part, pump_profiles
 from kapsim.scales import recall_hours
 
@@ -93,7 +92,7 @@ class Course:
 
 
 def build_course(
-    protocol: Protocol,
+    protocol: Regimen,
     people: People,
     resolution: Resolution | None = None,
     kinetics: str = DEFAULT,
@@ -104,7 +103,8 @@ def build_course(
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : Regimen
+        A protocol, or other dated events.
     people : People
     resolution : Resolution, optional
         How fine the grid is.
@@ -204,7 +204,7 @@ def drugs_seen(where: Seen) -> Callable[[Any, Mapping[str, Any]], Drugs]:
 
 def _milligrams(dose: DoseEvent, people: People) -> Array:
     per_unit = people.body.weight if dose.unit == "mg/kg" else np.ones(people.size)
-    return np.asarray(dose.amount * per_unit)
+    return np.asarray((dose.amount if dose.amounts is None else dose.amounts) * per_unit)
 
 
 def _earlier(doses: Sequence[DoseEvent], number: int, people: People) -> Array:
@@ -289,7 +289,7 @@ class _Jumps:
                 self.add(int(nodes[node + 1]), system, pump, np.where(here, -(rate + less), 0.0))
 
 
-def _spans(protocol: Protocol) -> list[tuple[int, int, str, float]]:
+def _spans(protocol: Regimen) -> list[tuple[int, int, str, float]]:
     """Return (start, end, field of `Setting`, level) of everything that holds for a while, in ticks."""
     visit = load_parameters()["mind.contact_hours"].value
     spans: list[tuple[float, float, str, float]] = []
@@ -309,7 +309,7 @@ def _spans(protocol: Protocol) -> list[tuple[int, int, str, float]]:
     return [(to_ticks(start), to_ticks(end), field, level) for start, end, field, level in spans]
 
 
-def _setting(protocol: Protocol, spans: list[tuple[int, int, str, float]], tick: int) -> Setting:
+def _setting(protocol: Regimen, spans: list[tuple[int, int, str, float]], tick: int) -> Setting:
     """Return what holds from `tick` on; where spans of one kind overlap, the strongest counts."""
     levels = dict.fromkeys(Setting._fields, 0.0)
     levels["blinded"] = float(protocol.masking != "open")

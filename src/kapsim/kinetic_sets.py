@@ -18,7 +18,7 @@ from kapsim.mechanisms.published.otto2021 import Otto2021
 from kapsim.mechanisms.published.perezruixo2021 import PerezRuixo2021
 from kapsim.mechanisms.published.simons2022 import Simons2022
 from kapsim.patient.sampling import People
-from kapsim.protocol import Protocol
+from kapsim.protocol.events import Regimen
 from kapsim.units import convert, nearest
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def kinetic_set(name: str) -> type[Kinetics]:
     return SETS[name]
 
 
-def check_protocol(name: str, protocol: Protocol) -> None:
+def check_protocol(name: str, protocol: Regimen) -> None:
     """Raise InputError where the set `name` does not know what a protocol gives."""
     kind = kinetic_set(name)
     kind.check_taken(frozenset(item.drug for item in protocol.co_medications() if item.drug in CYP_DRUGS))

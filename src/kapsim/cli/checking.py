@@ -11,9 +11,12 @@ _EVIDENCE = ("parameters-", "observed-")
 
 
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Protocol, patient or evidence files (YAML).")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Protocol, patient or evidence files (YAML), event tables (CSV)."),
+    ],
 ) -> None:
-    """Check protocol, patient and evidence files.
+    """Check protocol, patient and evidence files and event tables.
 
     One line a problem; exit status 2 where there is one.
     """
@@ -66,6 +69,14 @@ def _check_one(path: Path) -> str:
     from kapsim.patient import Patient
     from kapsim.protocol import Protocol
 
+    if path.suffix.lower() == ".csv":
+        from kapsim.exchange.reading import read_events
+
+        people = read_events(path).subjects
+        doses, asked = (
+            sum(len(part) for part in parts) for parts in zip(*((p.doses, p.observations) for p in people), strict=True)
+        )
+        return f"{path}: event table, right (people: {len(people)}, dose rows: {doses}, other rows: {asked})"
     document = strict_yaml.read(path)
     if isinstance(document.data, list):
         raise document.error(

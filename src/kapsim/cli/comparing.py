@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kapsim.cli.options import RESULTS_FOLDER, Draws, Json, Kinetics, PatientFile, Seed, Variant, shown_path
+from kapsim.cli.options import (
+    RESULTS_FOLDER,
+    Draws,
+    Json,
+    Kinetics,
+    PatientFile,
+    Seed,
+    Variant,
+    number,
+    print_json,
+    shown_path,
+)
 from kapsim.cli.progress import SIMULATION_STAGES, stages
-from kapsim.cli.runs import account, command_line, number, output, print_json, simulated
+from kapsim.cli.runs import account, command_line, output, simulated
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -1,9 +1,12 @@
-"""Options that several commands share, and the words they share."""
+"""Options that several commands share, and the words and numbers they print alike."""
 
 from __future__ import annotations
 
+import json as json_format
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +30,10 @@ Kinetics = Annotated[
 ]
 Draws = Annotated[int, typer.Option("--draws", metavar="N", help="Number of simulated people.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Root of all randomness: one seed, the same people.")]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", metavar="COLUMN", help="A column of the event table to pass over; may be repeated."),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON instead of a table; write files only where --out is given.")
 ]
@@ -36,3 +43,13 @@ def shown_path(path: Path | str) -> str:
     """Return a path fit for a record that others will read: nothing of the machine or the person it was made on."""
     given = Path(path)
     return given.name if given.is_absolute() or ".." in given.parts else given.as_posix()
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print JSON for programs: no number in it is infinite or missing, that is null."""
+    typer.echo(json_format.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def number(value: float) -> float | None:
+    """Return a number fit for JSON: null where there is none."""
+    return float(value) if math.isfinite(value) else None

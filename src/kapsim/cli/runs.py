@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
-import math
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,8 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kapsim.cli.options import RESULTS_FOLDER, Draws, Json, Kinetics, PatientFile, Seed, Variant, shown_path
+from kapsim.cli.options import (
+    RESULTS_FOLDER,
+    Draws,
+    Ignore,
+    Json,
+    Kinetics,
+    PatientFile,
+    Seed,
+    Variant,
+    print_json,
+    shown_path,
+)
 from kapsim.cli.progress import SIMULATION_STAGES, stages
+from kapsim.cli.tables import run_events
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,20 +40,44 @@ _PROVENANCE = ("kapsim_version", "evidence_version", "evidence_hash", "protocol_
 
 def run(
     protocol: Annotated[
-        str, typer.Argument(metavar="PROTOCOL", help="Name of a protocol (see `kapsim protocols`) or a YAML file.")
-    ],
+        str | None,
+        typer.Argument(metavar="PROTOCOL", help="Name of a protocol (see `kapsim protocols`) or a YAML file."),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events", metavar="FILE", help="Instead of a protocol: an event table (CSV), for concentrations alone."
+        ),
+    ] = None,
+    ignore: Ignore = None,
     patient: PatientFile = None,
     variant: Variant = "standard",
     kinetics: Kinetics = "default",
-    draws: Draws = 200,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            "--draws", metavar="N", help="Number of simulated people [200]; of a table, draws of each ID [1]."
+        ),
+    ] = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Folder for results.nc and report.html [kapsim-results/PROTOCOL]."),
+        typer.Option("--out", metavar="DIR", help="Folder for what is written [kapsim-results/PROTOCOL]."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Simulate a protocol; write its results and its report."""
+    """Simulate a protocol and write results and report, or an event table and write concentrations."""
+    if (protocol is None) == (events is None):
+        raise typer.BadParameter("give a protocol, or an event table with --events FILE")
+    if events is not None:
+        if patient is not None or variant != "standard":
+            raise typer.BadParameter("--patient and --variant go with a protocol; an event table holds its people")
+        run_events(events, ignore or [], kinetics, 1 if draws is None else draws, seed, out, as_json=json)
+        return
+    assert protocol is not None
+    if ignore:
+        raise typer.BadParameter("--ignore goes with --events FILE")
+    draws = 200 if draws is None else draws
     command = command_line(["run", shown_path(protocol)], patient, variant, kinetics, draws, seed)
     _run(protocol, patient, variant, kinetics, draws, seed, command, out=out, as_json=json)
 
@@ -143,16 +177,6 @@ def _print_summary(dataset: xr.Dataset) -> None:
     from kapsim.report.summary import print_summary
 
     print_summary(dataset, endpoints(dataset), console=output())
-
-
-def print_json(content: Mapping[str, Any]) -> None:
-    """Print JSON for programs: no number in it is infinite or missing, that is null."""
-    typer.echo(json_format.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def number(value: float) -> float | None:
-    """Return a number fit for JSON: null where there is none."""
-    return float(value) if math.isfinite(value) else None
 
 
 def account(dataset: xr.Dataset) -> dict[str, Any]:

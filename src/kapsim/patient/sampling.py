@@ -39,14 +39,21 @@ class Keyed(NamedTuple):
         """Return the first `count` deviates of `purpose`, shape (count,)."""
         if not self.spread:
             return np.zeros(count)
+        return np.concatenate([self._block(purpose, block) for block in range(-(-count // _BLOCK))])[:count]
+
+    def at(self, purpose: str, places: NDArray[np.int64]) -> Array:
+        """Return the deviates of `purpose` at `places`, counted from 0, in any order; shape as `places`."""
+        found = np.zeros(len(places))
+        if self.spread:
+            for block in np.unique(places // _BLOCK):
+                here = places // _BLOCK == block
+                found[here] = self._block(purpose, int(block))[places[here] % _BLOCK]
+        return found
+
+    def _block(self, purpose: str, block: int) -> Array:
         key = zlib.crc32(purpose.encode())
-        blocks = [
-            np.random.Generator(np.random.Philox(key=[self.seed, key], counter=[0, 0, 0, block])).standard_normal(
-                _BLOCK
-            )
-            for block in range(-(-count // _BLOCK))
-        ]
-        return np.concatenate(blocks)[:count]
+        generator = np.random.Generator(np.random.Philox(key=[self.seed, key], counter=[0, 0, 0, block]))
+        return generator.standard_normal(_BLOCK)
 
 
 class Deviates(Protocol):

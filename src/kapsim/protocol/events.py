@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from kapsim.errors import InputError
 
-__all__ = ["CoMedicationEvent", "DoseEvent", "Place", "PracticeLevel", "SessionEvent", "StressorEvent"]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["CoMedicationEvent", "DoseEvent", "Place", "PracticeLevel", "Regimen", "SessionEvent", "StressorEvent"]
 
 Place = Literal["preparation", "in_session", "integration", "standalone"]
 
@@ -28,6 +32,8 @@ class DoseEvent:
         In hours; a duration of 0 is a bolus or any route but iv.
     form : str
         ``"immediate"``, or ``"extended_release"`` for a tablet that releases over hours.
+    amounts : ndarray, shape (patient,), optional
+        In `unit`, where each person of a sample is given another amount at the same time; `amount` is then of no one.
     """
 
     drug: str
@@ -37,6 +43,7 @@ class DoseEvent:
     start_h: float
     duration_h: float
     form: str = "immediate"
+    amounts: npt.NDArray[np.float64] | None = field(default=None, compare=False)
 
     @property
     def end_h(self) -> float:
@@ -104,3 +111,42 @@ class PracticeLevel(NamedTuple):
     level: float
     start_h: float
     end_h: float
+
+
+class Regimen(Protocol):
+    """What a course is laid out from: a protocol, or anything else that comes down to dated events."""
+
+    @property
+    def horizon_h(self) -> float:
+        """End of the simulated time, h."""
+        ...
+
+    @property
+    def masking(self) -> str:
+        """What the patient is blinded against."""
+        ...
+
+    @property
+    def practice(self) -> PracticeLevel | None:
+        """Practice between sessions."""
+        ...
+
+    def dose_events(self) -> tuple[DoseEvent, ...]:
+        """Return every dose, by start."""
+        ...
+
+    def session_events(self) -> tuple[SessionEvent, ...]:
+        """Return every therapy session, by start."""
+        ...
+
+    def co_medications(self) -> tuple[CoMedicationEvent, ...]:
+        """Return the other medicines."""
+        ...
+
+    def stressor_events(self) -> tuple[StressorEvent, ...]:
+        """Return the stressful times, by start."""
+        ...
+
+    def rating_times(self) -> tuple[float, ...]:
+        """Return the visits at which scales are rated, h."""
+        ...
