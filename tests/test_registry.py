@@ -298,7 +298,9 @@ def test_references_name_every_source_once() -> None:
     found = references(parameters)
     assert len({reference.key for reference in found}) == len(found)
     named = {identity for reference in found for identity in reference.ids}
-    assert named == {source for parameter in parameters.values() for source in parameter.all_sources}
+    fitted = {record for parameter in parameters.values() for record in parameter.fitted_to}
+    assert fitted
+    assert named == {source for parameter in parameters.values() for source in parameter.all_sources} | fitted
     assert len(to_text(found).splitlines()) == len(found)
 
 

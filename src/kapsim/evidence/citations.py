@@ -73,7 +73,7 @@ class Reference:
 
 
 def references(parameter_ids: Iterable[str]) -> list[Reference]:
-    """Return the publications behind parameters.
+    """Return the publications behind parameters: their sources and the figures they were fitted to.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _records(parameter_ids: Iterable[str]) -> list[EvidenceParameter | ObservedR
     wanted: dict[str, EvidenceParameter | ObservedRecord] = {}
     for identity in parameter_ids:
         parameter = parameters.get(identity)
-        for source in (identity,) if parameter is None else parameter.all_sources:
+        for source in (identity,) if parameter is None else (*parameter.all_sources, *parameter.fitted_to):
             if source in evidence:
                 wanted[source] = evidence[source]
                 continue
