@@ -139,5 +139,8 @@ class Plasticity(Mechanism):
         )
 
     def blood_bdnf(self, state: PlasticityState, rest: PlasticityState) -> Value:
-        """BDNF in blood, healthy = 1: an image of central BDNF with its own, small gain."""
-        return rest.bdnf + self.blood_gain * (state.bdnf - rest.bdnf)
+        """BDNF in blood, healthy = 1: an image of central BDNF with its own, small gain.
+
+        A power, because the gain may be drawn below zero: a line would take blood BDNF below zero after a large dose.
+        """
+        return rest.bdnf * (state.bdnf / rest.bdnf) ** self.blood_gain
