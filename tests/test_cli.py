@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import kapsim
+from commands import fill_disk_at_second_file
 from kapsim import strict_yaml
 from kapsim.cli import main
 from kapsim.cli.listings import SWITCH_TEXTS
@@ -381,15 +382,7 @@ def test_full_disk_keeps_the_older_run_whole(
     folder.mkdir()
     for name in ("results.nc", "report.html"):
         (folder / name).write_bytes((a_run / name).read_bytes())
-    real, written = os.fsync, []
-
-    def full_at_second(handle: int) -> None:
-        written.append(handle)
-        if len(written) > 1:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(handle)
-
-    monkeypatch.setattr(os, "fsync", full_at_second)
+    fill_disk_at_second_file(monkeypatch)
     line = error_of(capsys, "run", "single_infusion", "--draws", "10", "--seed", "9", "--out", "out")
     assert "no space left on device" in line
     assert left(folder) == ["report.html", "results.nc"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kapsim
+from commands import EVENT_HEADER, EVENT_TABLE, fill_disk_at_second_file
 from kapsim.cli import main
 from kapsim.concentrations import NAMES
 from kapsim.exchange import (
@@ -38,15 +37,6 @@ from kapsim.protocol import load_protocol
 from kapsim.statements import DISCLAIMER
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "event_tables.json").read_text())
-HEADER = "ID,TIME,EVID,MDV,AMT,RATE,CMT,DRUG,II,ADDL,DV,WT,AGE,FEMALE"
-TABLE = f"""{HEADER}
-1,0,1,1,35,52.5,1,1,0,0,.,70,40,1
-1,0.5,0,0,0,0,9,0,0,0,150,70,40,1
-1,2,0,0,0,0,9,0,0,0,55.5,70,40,1
-2,0,1,1,50,0,im,ketamine,24,1,.,90,60,0
-2,1,0,0,0,0,.,.,0,0,120,90,60,0
-2,25,0,1,0,0,plasma_norketamine_venous,.,0,0,.,90,60,0
-"""
 
 
 # --- words ---------------------------------------------------------------------------------------------------------
@@ -59,7 +49,7 @@ def test_columns_and_numbers_are_stable() -> None:
         "drugs": DRUGS,
         "observables": OBSERVABLES,
     }
-    table = parse_events(TABLE)
+    table = parse_events(EVENT_TABLE)
     assert write_events(table).splitlines()[0] == GOLDEN["table"]
     assert predictions_csv(simulate_events(table)).splitlines()[0] == GOLDEN["predictions"]
     numbers = [*ROUTES.values(), *OBSERVABLES.values()]
@@ -80,7 +70,7 @@ def test_the_document_lists_every_number() -> None:
 
 
 def test_a_table_reads_as_it_says_and_writes_back() -> None:
-    table = parse_events(TABLE)
+    table = parse_events(EVENT_TABLE)
     first, second = table.subjects
     assert first.doses == (Dosing(0.0, 35.0, rate=52.5),)
     assert first.doses[0].duration_h == pytest.approx(2.0 / 3.0)
@@ -119,7 +109,7 @@ LOOK = "1,1,0,0,0,0,9,0,0,0,5,70,40,1"
 
 def changed(row: str, column: str, value: str) -> str:
     cells = row.split(",")
-    cells[HEADER.split(",").index(column)] = value
+    cells[EVENT_HEADER.split(",").index(column)] = value
     return ",".join(cells)
 
 
@@ -184,7 +174,7 @@ def changed(row: str, column: str, value: str) -> str:
 )
 def test_every_malformed_row_is_named_by_line_and_column(lines: list[str], message: str) -> None:
     with pytest.raises(kapsim.InputError) as caught:
-        parse_events("\n".join([HEADER, *lines]) + "\n", source="t.csv")
+        parse_events("\n".join([EVENT_HEADER, *lines]) + "\n", source="t.csv")
     assert str(caught.value).startswith(f"t.csv:{message}")
     assert "\n" not in str(caught.value)
 
@@ -223,7 +213,7 @@ def test_codes_that_tools_read_differently_are_refused() -> None:
 
 def test_a_file_that_is_cut_off_anywhere_is_refused() -> None:
     """A table cut at the end of a line is a shorter table; cut anywhere else, it is no table."""
-    whole = TABLE.encode()
+    whole = EVENT_TABLE.encode()
     for end in range(len(whole)):
         part = whole[:end]
         if part.endswith(b"\n") and part.count(b"\n") > 2:
@@ -234,7 +224,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused() -> None:
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.binary(max_size=200), st.sampled_from([b"", HEADER.encode() + b"\n", TABLE.encode()]))
+@given(st.binary(max_size=200), st.sampled_from([b"", EVENT_HEADER.encode() + b"\n", EVENT_TABLE.encode()]))
 def test_no_file_makes_anything_but_a_table_or_one_line(content: bytes, before: bytes) -> None:
     problem = None
     try:
@@ -247,10 +237,10 @@ def test_no_file_makes_anything_but_a_table_or_one_line(content: bytes, before: 
 def test_files_that_are_too_large_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MOST_ROWS", 5)
     with pytest.raises(kapsim.InputError, match=r"<table>:7: \(file\): has over 5 rows"):
-        parse_events(TABLE)
+        parse_events(EVENT_TABLE)
     monkeypatch.setattr(reader, "MOST_BYTES", 100)
     with pytest.raises(kapsim.InputError, match="is over 0 MB; split it by ID"):
-        parse_events(TABLE)
+        parse_events(EVENT_TABLE)
     with pytest.raises(kapsim.InputError, match=r"<table>:2: ADDL: 500 is not a whole number from 0 to 499"):
         parse_events("ID,TIME,AMT,II,ADDL\n1,0,5,1,500\n1,1,.,.,.\n")
     with pytest.raises(kapsim.InputError, match=r"<table>:3: ADDL: ID 1 would have over 500 doses"):
@@ -258,9 +248,9 @@ def test_files_that_are_too_large_are_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_data_set_for_fitting_has_measurements() -> None:
-    assert parse_events(TABLE, observed=True).subjects
+    assert parse_events(EVENT_TABLE, observed=True).subjects
     with pytest.raises(kapsim.InputError, match=r":3: DV: an observation without a value"):
-        parse_events(TABLE.replace(",150,", ",.,"), observed=True)
+        parse_events(EVENT_TABLE.replace(",150,", ",.,"), observed=True)
     with pytest.raises(kapsim.InputError, match="nothing was observed"):
         parse_events("ID,TIME,AMT,MDV\n1,0,5,1\n1,1,.,1\n", observed=True)
 
@@ -272,7 +262,7 @@ def test_a_data_set_for_fitting_has_measurements() -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a table."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "cohort.csv").write_text(TABLE)
+    (tmp_path / "cohort.csv").write_text(EVENT_TABLE)
     return tmp_path
 
 
@@ -333,7 +323,7 @@ def test_json_of_a_table_has_the_rows_and_leaves_nothing(here: Path, capsys: pyt
 def test_a_mistake_is_one_line_with_status_two_and_leaves_nothing(
     arguments: list[str], words: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / "cut.csv").write_text(TABLE[: TABLE.index("im,keta")])
+    (here / "cut.csv").write_text(EVENT_TABLE[: EVENT_TABLE.index("im,keta")])
     (here / "binary.csv").write_bytes(bytes(range(256)) * 20)
     (here / "empty.csv").write_bytes(b"")
     (here / "plan.csv").write_text(load_protocol("single_infusion").to_yaml())
@@ -395,7 +385,7 @@ def test_columns_may_be_passed_over(here: Path) -> None:
     ],
 )
 def test_tables_load_nothing_heavy(arguments: list[str], status: int, here: Path) -> None:
-    (here / "cut.csv").write_text(TABLE[:-3])
+    (here / "cut.csv").write_text(EVENT_TABLE[:-3])
     code = (
         "import sys\nfrom kapsim.cli import main\nstatus = main(sys.argv[1:])\n"
         "print(status, *[name for name in ('jax', 'plotly', 'sympy', 'xarray') if name in sys.modules])"
@@ -409,15 +399,7 @@ def test_full_disk_keeps_the_older_predictions_whole(
 ) -> None:
     assert main(["run", "--events", "cohort.csv", "--out", "o"]) == 0
     before = {name: (here / "o" / name).read_bytes() for name in left(here / "o")}
-    real, written = os.fsync, []
-
-    def full_at_second(handle: int) -> None:
-        written.append(handle)
-        if len(written) > 1:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(handle)
-
-    monkeypatch.setattr(os, "fsync", full_at_second)
+    fill_disk_at_second_file(monkeypatch)
     assert main(["run", "--events", "cohort.csv", "--seed", "5", "--out", "o"]) == 2
     assert "no space left on device" in capsys.readouterr().err
     assert {name: (here / "o" / name).read_bytes() for name in left(here / "o")} == before

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import kapsim
+from commands import EVENT_TABLE
 from kapsim.concentrations import concentration_course
 from kapsim.evidence import load_evidence, load_observed, load_parameters
 from kapsim.exchange import (
@@ -34,15 +35,6 @@ from test_kinetic_figures import kamp_rates
 
 Array = NDArray[np.float64]
 OBSERVED = {record.id: record for record in load_observed()}
-HEADER = "ID,TIME,EVID,MDV,AMT,RATE,CMT,DRUG,II,ADDL,DV,WT,AGE,FEMALE"
-TABLE = f"""{HEADER}
-1,0,1,1,35,52.5,1,1,0,0,.,70,40,1
-1,0.5,0,0,0,0,9,0,0,0,150,70,40,1
-1,2,0,0,0,0,9,0,0,0,55.5,70,40,1
-2,0,1,1,50,0,im,ketamine,24,1,.,90,60,0
-2,1,0,0,0,0,.,.,0,0,120,90,60,0
-2,25,0,1,0,0,plasma_norketamine_venous,.,0,0,.,90,60,0
-"""
 
 
 def typical(rows: str, kinetics: str = "default") -> Array:
@@ -182,7 +174,7 @@ def test_neither_order_nor_company_nor_batch_changes_a_person(kinetics: str, mon
 
 
 def test_further_rows_change_no_measurement() -> None:
-    table = parse_events(TABLE)
+    table = parse_events(EVENT_TABLE)
     first = table.subjects[0]
     more = replace(first, records=(*first.records[:2], Observation(1.0), *first.records[2:]))
     few, many = (simulate_events(EventTable((one,)), seed=1).dv for one in (first, more))
@@ -202,7 +194,7 @@ def test_measurements_spread_as_published() -> None:
 
 
 def test_a_data_set_for_fitting_holds_the_simulated_measurements() -> None:
-    found = simulate_events(parse_events(TABLE), draws=2, seed=1)
+    found = simulate_events(parse_events(EVENT_TABLE), draws=2, seed=1)
     data = parse_events(write_events(measured_events(found, 2)), observed=True)
     got = [np.nan if row.value is None else row.value for person in data.subjects for row in person.observations]
     np.testing.assert_array_equal(got, found.dv[found.replicates == 2])
@@ -381,9 +373,9 @@ def test_simons_through_a_table_gives_its_table_over_both_films(analyte: str, ob
 
 def test_a_dose_that_the_kinetics_do_not_know_is_named_by_line() -> None:
     with pytest.raises(kapsim.InputError, match=r"^<table>:2: DRUG: kinetics 'simons2022' knows no ketamine; it knows"):
-        simulate_events(parse_events(TABLE), "simons2022")
+        simulate_events(parse_events(EVENT_TABLE), "simons2022")
     with pytest.raises(kapsim.InputError, match=r"^<table>:5: CMT: kinetics 'kamp2020' knows no im dose; it knows iv"):
-        simulate_events(parse_events(TABLE), "kamp2020")
+        simulate_events(parse_events(EVENT_TABLE), "kamp2020")
 
 
 def test_an_analyte_that_the_kinetics_lack_is_named_by_line_and_not_zero() -> None:
@@ -410,4 +402,4 @@ def test_a_person_who_breaks_down_is_named_by_id(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("kapsim.exchange.simulating.concentration_course", broken)
     with pytest.raises(kapsim.SolverError, match="patient 1 "):
-        simulate_events(parse_events(TABLE))
+        simulate_events(parse_events(EVENT_TABLE))
