@@ -73,3 +73,16 @@ class Published(Kinetics):
         rate = LOG_2 / self.effect_half_time
         yield Flow("central", "effect", rate / volume, copies=True)
         yield Flow("effect", None, rate)
+
+    def one_site(
+        self, blood: Value, effect: Value, norketamine: Value = 0.0, hydroxynorketamine: Value = 0.0
+    ) -> dict[str, Value]:
+        """Return total concentrations (umol/L) of a set with one sampling site, which stands at both."""
+        none = 0.0 * blood
+        return {
+            "arterial": blood,
+            "venous": blood,
+            "effect": effect,
+            "norketamine": norketamine + none,
+            "hydroxynorketamine": hydroxynorketamine + none,
+        }

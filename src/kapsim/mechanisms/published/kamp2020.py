@@ -59,15 +59,7 @@ class Kamp2020(Published):
 
     def concentrations(self, amounts: Mapping[str, Value], body: Body) -> dict[str, Value]:
         """Total concentrations in umol/L; arterial blood stands at both sites."""
-        arterial = amounts["central"] / self._volume(body)
-        nothing = 0.0 * arterial
-        return {
-            "arterial": arterial,
-            "venous": arterial,
-            "effect": amounts["effect"],
-            "norketamine": nothing,
-            "hydroxynorketamine": nothing,
-        }
+        return self.one_site(amounts["central"] / self._volume(body), amounts["effect"])
 
     def metabolite_volumes(self, body: Body) -> tuple[Value, Value]:
         """Volumes of the metabolites, of which there are none."""

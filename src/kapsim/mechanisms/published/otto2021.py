@@ -89,13 +89,7 @@ class Otto2021(Published):
     def concentrations(self, amounts: Mapping[str, Value], body: Body) -> dict[str, Value]:
         """Total concentrations in umol/L; venous blood stands at both sites."""
         venous = amounts["central"] / (self.v1 * body.weight / self.reference_weight)
-        return {
-            "arterial": venous,
-            "venous": venous,
-            "effect": amounts["effect"],
-            "norketamine": amounts["norketamine"] / self.metabolite_volumes(body)[0],
-            "hydroxynorketamine": 0.0 * venous,
-        }
+        return self.one_site(venous, amounts["effect"], amounts["norketamine"] / self.metabolite_volumes(body)[0])
 
     def metabolite_volumes(self, body: Body) -> tuple[Value, Value]:
         """Volume of norketamine for amounts in umol, L: the published one is for the mass of its parent."""

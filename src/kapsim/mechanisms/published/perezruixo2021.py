@@ -124,14 +124,8 @@ class PerezRuixo2021(Published):
 
     def concentrations(self, amounts: Mapping[str, Value], body: Body) -> dict[str, Value]:
         """Total concentrations in umol/L; venous blood stands at both sites."""
-        venous = amounts["central"] / self.vc
-        return {
-            "arterial": venous,
-            "venous": venous,
-            "effect": amounts["effect"],
-            "norketamine": amounts["norketamine"] / self.metabolite_volumes(body)[0],
-            "hydroxynorketamine": 0.0 * venous,
-        }
+        norketamine = amounts["norketamine"] / self.metabolite_volumes(body)[0]
+        return self.one_site(amounts["central"] / self.vc, amounts["effect"], norketamine)
 
     def metabolite_volumes(self, body: Body) -> tuple[Value, Value]:
         """Volume of norketamine for amounts in umol, L: the published one is for the mass of its parent."""

@@ -132,14 +132,12 @@ class Simons2022(Published):
     def concentrations(self, amounts: Mapping[str, Value], body: Body) -> dict[str, Value]:
         """Total concentrations in umol/L; arterial blood stands at both sites."""
         norketamine, hydroxynorketamine = self.metabolite_volumes(body)
-        arterial = amounts["central"] / norketamine
-        return {
-            "arterial": arterial,
-            "venous": arterial,
-            "effect": amounts["effect"],
-            "norketamine": amounts["norketamine"] / norketamine,
-            "hydroxynorketamine": amounts["hydroxynorketamine"] / hydroxynorketamine,
-        }
+        return self.one_site(
+            amounts["central"] / norketamine,
+            amounts["effect"],
+            amounts["norketamine"] / norketamine,
+            amounts["hydroxynorketamine"] / hydroxynorketamine,
+        )
 
     def metabolite_volumes(self, body: Body) -> tuple[Value, Value]:
         """Central volumes of S-norketamine, which is that of S-ketamine, and of S-hydroxynorketamine, L."""
