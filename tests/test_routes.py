@@ -140,19 +140,26 @@ def test_extended_release_gives_the_same_in_all_but_later_and_lower() -> None:
     assert np.interp(1.0, hours, left) > 0.7
 
 
-def test_extended_release_circulates_mostly_as_norketamine() -> None:
-    """By mass, of ketamine and norketamine, racemate.
-
-    Less than the about 90 % of the one source: the calibration on oral solutions, where more ketamine passes the liver
-    (Chong 2006, Grant 1981), contradicts it.
-    """
+def share_as_norketamine() -> float:
+    """Norketamine's share of the area of extended release, by mass, of ketamine and norketamine, racemate."""
     mass = {name: load_parameters()[f"pk.molar_mass.{name}"].value for name in ("ketamine", "norketamine")}
     kinetics = Pharmacokinetics.build(TYPICAL.values)
     total = areas("oral_extended_release", system="s") + areas("oral_extended_release", system="r")
     ketamine = float(total[HELD.index("central")][0] / kinetics.v1[0]) * mass["ketamine"]
     norketamine = float(total[HELD.index("norketamine")][0] / kinetics.v1_norketamine[0]) * mass["norketamine"]
-    share = norketamine / (ketamine + norketamine)
-    assert 0.75 < share < EVIDENCE["pk.route.oral.cr_nk_share"].value
+    return norketamine / (ketamine + norketamine)
+
+
+def test_extended_release_circulates_mostly_as_norketamine() -> None:
+    assert 0.75 < share_as_norketamine() < 1.0
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="0.80: the calibration is on oral solutions, of which more passes the liver (Chong 2006, Grant 1981)",
+)
+def test_extended_release_circulates_as_norketamine_as_much_as_published() -> None:
+    assert share_as_norketamine() == pytest.approx(EVIDENCE["pk.route.oral.cr_nk_share"].value, abs=0.06)
 
 
 def test_what_is_inhaled_arrives_as_published_and_is_not_swallowed() -> None:

@@ -134,21 +134,21 @@ def test_refining_the_grid_lowers_the_error_with_the_fourth_power() -> None:
         horizon="3 d",
     )
     coarse = Resolution(sharp=16, soft=64, growth=3, largest=1024)
-    exact: tuple[Array, Array] | None = None
-    size = []
-    for factor in (1, 2, 4, 8):
-        course = build_course(plan, TYPICAL, coarse.finer(factor))
-        if exact is None:
-            exact = reference.solve_reference(plan, course, TYPICAL, STANDARD, rtol=1e-11)
-        states, _ = integrate(course, TYPICAL, STANDARD)
-        size.append(np.abs(states[-1, :, 0] - exact[0][-1]))
-    scale = np.abs(exact[0][-1]) if exact is not None else np.ones(1)
     slow = [
         state_names().index(name) for name in ("plasticity.bdnf", "plasticity.spines", "mind.belief", "mind.schema")
     ]
-    first, second, third, fourth = (float((part[slow] / scale[slow]).max()) for part in size)
+    exact: Array | None = None
+    size = []
+    for resolution in (*(coarse.finer(factor) for factor in (1, 2, 4, 8)), Resolution()):
+        course = build_course(plan, TYPICAL, resolution)
+        if exact is None:
+            exact = reference.solve_reference(plan, course, TYPICAL, STANDARD, rtol=1e-11)[0][-1]
+        states, _ = integrate(course, TYPICAL, STANDARD)
+        size.append(float((np.abs(states[-1, :, 0] - exact) / np.abs(exact))[slow].max()))
+    first, second, third, fourth, default = size
     assert first > 8.0 * second > 64.0 * third > 512.0 * fourth
     assert fourth < 1e-6
+    assert default < 1e-7
 
 
 def exact_phi(order: int, z: Fraction) -> Fraction:
