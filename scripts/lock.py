@@ -29,6 +29,7 @@ class Lock:
     groups: tuple[str, ...]
     runtime: bool
     constraint: str | None = None
+    extras: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -40,7 +41,7 @@ LOCKS = (
     Lock("installer.lock", ("installer",), runtime=False),
     Lock("demo.lock", ("build",), runtime=True),
     # Constrained, so that the tests run on the very versions that a user gets.
-    Lock("test.lock", ("build", "test", "lint"), runtime=True, constraint="demo.lock"),
+    Lock("test.lock", ("build", "test", "lint"), runtime=True, constraint="demo.lock", extras=("exchange",)),
 )
 
 
@@ -52,6 +53,7 @@ def inputs(lock: Lock) -> dict[str, Any]:
         "requires-python": project["requires-python"],
         "dependencies": sorted(project["dependencies"]) if lock.runtime else [],
         "build-system": sorted(document["build-system"]["requires"]) if "build" in lock.groups else [],
+        "extras": {extra: sorted(project["optional-dependencies"][extra]) for extra in lock.extras},
         "groups": {group: sorted(groups[group]) for group in lock.groups},
     }
 
@@ -80,6 +82,7 @@ def write(lock: Lock, *, upgrade: bool) -> None:
     command += ["--python-version", floor, "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links"]
     command += ["--output-file", str(lock.path), *(["--upgrade"] if upgrade else [])]
     command += [part for group in lock.groups for part in ("--group", group)]
+    command += [part for extra in lock.extras for part in ("--extra", extra)]
     if lock.constraint:
         command += ["--constraint", str(Path("requirements") / lock.constraint)]
     if lock.runtime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,6 +45,22 @@ class Seen(NamedTuple):
     effect: int
 
 
+class Delivery(NamedTuple):
+    """What a part of a dose brings into one compartment of one system.
+
+    At once at `start`, or, where there are `ticks`, at a constant rate over each person's whole number of them.
+    """
+
+    dose: int  # number of the dose, from 0
+    part: int  # number of the part, from 0: a target-controlled infusion has many
+    milligrams: Array  # (patient,), of the part
+    system: str
+    compartment: str
+    amount: Array  # (patient,), umol; of midazolam in reference doses
+    start: int  # tick
+    ticks: Array | None  # (patient,)
+
+
 @dataclass(frozen=True)
 class Course:
     """One protocol for one sample of people, on a grid.
@@ -70,6 +86,8 @@ class Course:
         The set in use, with each person's parameters.
     given : ndarray, shape (patient,)
         Ketamine given over the course, both enantiomers, mg of base.
+    deliveries : tuple of Delivery
+        What `jumps` are made of.
     """
 
     grid: Grid
@@ -82,6 +100,7 @@ class Course:
     dose_ticks: tuple[int, ...]
     kinetics: Kinetics
     given: Array
+    deliveries: tuple[Delivery, ...]
 
     @property
     def seen(self) -> Seen:
@@ -145,29 +164,27 @@ def build_course(
     names = chosen.compartments(frozenset(dose.pathway for dose in given))
     systems = ("s", "r", "midazolam") if any(dose.drug == "midazolam" for dose in doses) else ("s", "r")
     matrices = np.stack([rate_matrix(chosen, system, people, names, taken) for system in systems])
+    parts = [
+        pumped.get(number) or [Part(start, end, _milligrams(dose, people))]
+        for number, (dose, start, end) in enumerate(zip(doses, starts, ends, strict=True))
+    ]
+    deliveries = tuple(_deliveries(chosen, doses, parts, people))
     jumps = _Jumps(grid, names, systems, people.size)
-    total = np.zeros(people.size)
-    for number, (dose, start, end) in enumerate(zip(doses, starts, ends, strict=True)):
-        for part in pumped.get(number) or [Part(start, end, _milligrams(dose, people))]:
-            total += part.milligrams * (dose.drug in S_SHARE)
-            earlier = _earlier(doses, number, people)
-            for item, shares in _inputs(chosen, dose, part.milligrams, earlier, number, people):
-                for system, amount in shares.items():
-                    first = part.start + to_ticks(item.delay)
-                    if item.compartment == "central" and part.end > part.start:
-                        length = np.full(people.size, float(part.end - part.start))
-                        jumps.release(system, "central", amount, first, length)
-                    elif np.any(np.asarray(item.duration) > 0.0):
-                        jumps.release(system, item.compartment, amount, first, _whole_ticks(item.duration, people.size))
-                    else:
-                        jumps.add(first, system, item.compartment, amount)
+    for item in deliveries:
+        if item.ticks is None:
+            jumps.add(item.start, item.system, item.compartment, item.amount)
+        else:
+            jumps.release(item.system, item.compartment, item.amount, item.start, item.ticks)
     wanted = {0, horizon, *ratings, *starts, *ends}
     if at is None:
         wanted |= {start + to_ticks(early) for start in starts for early in EARLY_HOURS}
         wanted |= set(range(0, horizon, to_ticks(EVERY_HOURS)))
     outputs = grid.nearest(tick for tick in wanted if tick <= horizon)
     settings = [_setting(protocol, spans, int(tick)) for tick in grid.ticks[:-1]]
-    return Course(grid, outputs, names, systems, matrices, jumps.at, settings, starts, chosen, total)
+    total = np.zeros(people.size)
+    for dose, own in zip(doses, parts, strict=True):
+        total += sum(part.milligrams for part in own) * (dose.drug in S_SHARE)
+    return Course(grid, outputs, names, systems, matrices, jumps.at, settings, starts, chosen, total, deliveries)
 
 
 def metabolite_volumes(kinetics: Kinetics, people: People) -> Array:
@@ -236,6 +253,24 @@ def _inputs(
     shares = {"s": S_SHARE[dose.drug], "r": 1.0 - S_SHARE[dose.drug]}
     for item in kinetics.inputs(dose.drug, dose.pathway, milligrams, deviate, earlier):
         yield item, {system: item.share * share * micromoles for system, share in shares.items() if share > 0.0}
+
+
+def _deliveries(
+    kinetics: Kinetics, doses: Sequence[DoseEvent], parts: Sequence[Sequence[Part]], people: People
+) -> Iterator[Delivery]:
+    """Yield what every part of every dose brings where."""
+    for number, dose in enumerate(doses):
+        earlier = _earlier(doses, number, people)
+        for place, part in enumerate(parts[number]):
+            for item, shares in _inputs(kinetics, dose, part.milligrams, earlier, number, people):
+                ticks: Array | None = None
+                if item.compartment == "central" and part.end > part.start:
+                    ticks = np.full(people.size, float(part.end - part.start))
+                elif np.any(np.asarray(item.duration) > 0.0):
+                    ticks = _whole_ticks(item.duration, people.size)
+                start = part.start + to_ticks(item.delay)
+                for system, amount in shares.items():
+                    yield Delivery(number, place, part.milligrams, system, item.compartment, amount, start, ticks)
 
 
 def _whole_ticks(duration: Any, size: int) -> Array:

@@ -206,7 +206,7 @@ def typeset(link: str | None = None, fmt: str = "text") -> str:
         raise InputError(f"unknown format {fmt!r}; known: text, latex")
     parts = []
     for name in LINKS if link is None else (link,):
-        pairs = [(left, _tidy(right)) for left, right in link_equations(name)]
+        pairs = [(left, tidy(right)) for left, right in link_equations(name)]
         if fmt == "latex":
             lines = [rf"{sympy.latex(left)} &= {sympy.latex(right)} \\" for left, right in pairs]
             parts.append("\n".join([f"% {name}", r"\begin{align*}", *lines, r"\end{align*}"]))
@@ -216,12 +216,13 @@ def typeset(link: str | None = None, fmt: str = "text") -> str:
     return "\n\n".join(parts)
 
 
-def _tidy(expression: Any) -> sympy.Expr:
+def tidy(expression: Any) -> sympy.Expr:
     """Write whole numbers as such: 1.0 is only how Python counts."""
     import sympy
 
     expression = sympy.sympify(expression)
-    whole = {number: sympy.Integer(int(number)) for number in expression.atoms(sympy.Float) if number == int(number)}
+    floats = expression.atoms(sympy.Float)
+    whole = {number: sympy.Integer(int(number)) for number in floats if float(number).is_integer()}
     return expression.xreplace(whole)
 
 

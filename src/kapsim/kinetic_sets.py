@@ -70,6 +70,13 @@ def build_kinetics(name: str, people: People) -> Kinetics:
     return kind.build({**people.values, **own})
 
 
+def record_names(kind: type[Kinetics]) -> dict[str, tuple[str, str]]:
+    """Return name and unit of every field of a published set that an evidence record gives; none for the default."""
+    if not issubclass(kind, Published):
+        return {}
+    return {item.name: (_records()[item.metadata["record"]].quantity, item.metadata["unit"]) for item in kind.read()}
+
+
 @functools.cache
 def _records() -> dict[str, EvidenceParameter]:
     """The evidence on pharmacokinetics, which is a part of all evidence and quicker to read."""

@@ -5,7 +5,7 @@ Nothing here knows how drug concentrations came about, how the equations are sol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -57,6 +57,7 @@ class Flow(NamedTuple):
     activity: Activity
     activity_rest: Activity
     strength: Value
+    opening: Value
     ampa_drive: Value
     felt_drug: Value
     madrs: Value
@@ -75,6 +76,15 @@ STATES: dict[str, Any] = {
 }
 
 NO_DRUG = Drugs(*([0.0] * len(Drugs._fields)))
+
+#: Called with the name and the value (or tuple of values) of every intermediate quantity; what it returns is used on.
+Mark = Callable[[str, Any], Any]
+
+
+def unmarked(name: str, value: Any) -> Any:
+    """Return an intermediate quantity as it is."""
+    del name
+    return value
 
 
 @dataclass(frozen=True)
@@ -139,45 +149,60 @@ class Model:
             acute=self.acute.rest(traits.madrs),
         )
 
-    def carriers(self, state: State) -> Carriers:
-        """Return what moves mood."""
+    def carriers(self, state: State, strength: Value, opening: Value) -> Carriers:
+        """Return what moves mood, at a synaptic strength and an opening of the plasticity window."""
         return Carriers(
-            anhedonia=1.0 - self.plasticity.strength(state.plasticity),
-            belief=self.mind.felt(state.mind, self.plasticity.opening(state.plasticity)),
+            anhedonia=1.0 - strength,
+            belief=self.mind.felt(state.mind, opening),
             rumination=state.mind.rumination,
             sickness=self.inflammation.sickness(state.inflammation),
             neurogenesis=state.plasticity.neurogenesis,
             expectancy=state.mind.expectancy,
         )
 
-    def flow(self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting) -> Flow:
-        """Evaluate the algebraic links at one moment."""
-        block = self.receptor.block(drugs, setting, self.switches)
-        still = self.receptor.block(NO_DRUG, REST, self.switches)
-        strength = self.plasticity.strength(state.plasticity)
-        at_rest = self.plasticity.strength(rest.plasticity)
-        madrs, hama = self.mood.scores(
-            self.carriers(state),
-            self.carriers(rest),
-            traits.madrs,
-            traits.hama,
-            self.plasticity.gate(setting, self.switches),
-            self.switches,
+    def flow(
+        self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting, mark: Mark = unmarked
+    ) -> Flow:
+        """Evaluate the algebraic links at one moment.
+
+        `mark` is given every intermediate quantity on its way: whoever writes the equations down for another tool can
+        put a symbol in its place.
+        """
+        block = mark("block", self.receptor.block(drugs, setting, self.switches))
+        still = mark("block_rest", self.receptor.block(NO_DRUG, REST, self.switches))
+        strength = mark("strength", self.plasticity.strength(state.plasticity))
+        at_rest = mark("strength_rest", self.plasticity.strength(rest.plasticity))
+        opening = mark("opening", self.plasticity.opening(state.plasticity))
+        madrs, hama = mark(
+            "scores",
+            self.mood.scores(
+                mark("carriers", self.carriers(state, strength, opening)),
+                mark("carriers_rest", self.carriers(rest, at_rest, self.plasticity.opening(rest.plasticity))),
+                traits.madrs,
+                traits.hama,
+                self.plasticity.gate(setting, self.switches),
+                self.switches,
+            ),
         )
         return Flow(
             block=block,
-            activity=self.network.activity(state.network, block, strength, traits.subgenual, setting),
-            activity_rest=self.network.activity(rest.network, still, at_rest, traits.subgenual, REST),
+            activity=mark("activity", self.network.activity(state.network, block, strength, traits.subgenual, setting)),
+            activity_rest=mark(
+                "activity_rest", self.network.activity(rest.network, still, at_rest, traits.subgenual, REST)
+            ),
             strength=strength,
+            opening=opening,
             ampa_drive=self.plasticity.ampa_drive(state.plasticity, state.glutamate.level, setting),
-            felt_drug=self.acute.felt(state.acute, drugs),
+            felt_drug=mark("felt_drug", self.acute.felt(state.acute, drugs)),
             madrs=madrs,
             hama=hama,
         )
 
-    def rates(self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting) -> State:
+    def rates(
+        self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting, mark: Mark = unmarked
+    ) -> State:
         """Return the rates of change of every state, per hour."""
-        flow = self.flow(state, rest, traits, drugs, setting)
+        flow = self.flow(state, rest, traits, drugs, setting, mark)
         microglia = state.inflammation.microglia
         return State(
             network=self.network.rates(state.network, flow.block, setting),
@@ -187,7 +212,7 @@ class Model:
                 rest.plasticity,
                 surge=state.glutamate.level - rest.glutamate.level,
                 block=flow.block.pyramidal,
-                tone=self.inflammation.tone(state.inflammation),
+                tone=mark("tone", self.inflammation.tone(state.inflammation)),
                 hydroxynorketamine=drugs.hydroxynorketamine,
                 microglia=microglia,
                 microglia_rest=rest.inflammation.microglia,
@@ -200,7 +225,7 @@ class Model:
             mind=self.mind.rates(
                 state.mind,
                 rest.mind,
-                window=self.plasticity.opening(state.plasticity),
+                window=flow.opening,
                 dmn=flow.activity.dmn,
                 dmn_rest=flow.activity_rest.dmn,
                 felt_drug=flow.felt_drug,
@@ -213,9 +238,11 @@ class Model:
             acute=self.acute.rates(state.acute, drugs),
         )
 
-    def readouts(self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting) -> dict[str, Value]:
+    def readouts(
+        self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting, mark: Mark = unmarked
+    ) -> dict[str, Value]:
         """Return the momentary outputs by variable name."""
-        flow = self.flow(state, rest, traits, drugs, setting)
+        flow = self.flow(state, rest, traits, drugs, setting, mark)
         effects = self.acute.effects(state.acute, drugs)
         plasticity, inflammation, mind = state.plasticity, state.inflammation, state.mind
         return {
@@ -233,7 +260,7 @@ class Model:
             "blood_bdnf": self.plasticity.blood_bdnf(plasticity, rest.plasticity),
             "potentiation": flow.strength / plasticity.spines - 1.0,
             "spine_density": plasticity.spines,
-            "plasticity_window": self.plasticity.opening(plasticity),
+            "plasticity_window": flow.opening,
             "neurogenesis": plasticity.neurogenesis,
             "tnf": inflammation.tnf,
             "il6": inflammation.il6,

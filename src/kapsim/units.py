@@ -32,6 +32,7 @@ __all__ = [
     "nearest",
     "parse_as",
     "parse_quantity",
+    "parts",
 ]
 
 INTERNAL: tuple[str, ...] = ("h", "L", "umol", "kg", "ng/mL", "nM", "mm[Hg]", "1", "points", "a")
@@ -319,6 +320,18 @@ def dimension(unit: str) -> str:
         If the unit is unknown; the message names the nearest known one.
     """
     return _parse(unit).dimension
+
+
+def parts(unit: str) -> tuple[Fraction, dict[str, int]]:
+    """Return the size of a unit in base units (h, kg, L, umol, m, mm[Hg], ...) and the powers of its dimensions.
+
+    Mass above and below the line cancels here; raises InputError for an unknown unit.
+    """
+    found = _parse(unit)
+    powers = dict(found.above)
+    for name, power in found.below:
+        powers[name] = powers.get(name, 0) - power
+    return found.size, {name: power for name, power in powers.items() if power}
 
 
 def convert(value: float, from_unit: str, to_unit: str) -> float:

@@ -228,4 +228,4 @@ def _number(value: float | None) -> str:
     """Return a number that reads back as the same one; a dot where there is none."""
     if value is None or math.isnan(value):
         return "."
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(float(value))
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))

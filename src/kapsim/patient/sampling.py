@@ -64,6 +64,19 @@ class Deviates(Protocol):
         ...
 
 
+class _One(NamedTuple):
+    """The deviates of one person, number `number` of the `size` whose deviates `everybody` gives."""
+
+    everybody: Deviates
+    size: int
+    number: int
+
+    def normal(self, purpose: str, count: int) -> Array:
+        """Return the person's deviate of a purpose, shape (1,)."""
+        assert count == 1, count
+        return self.everybody.normal(purpose, self.size)[self.number : self.number + 1]
+
+
 @dataclass(frozen=True)
 class People:
     """A sample of people.
@@ -92,6 +105,17 @@ class People:
     def size(self) -> int:
         """Number of people."""
         return len(self.parameter_draw)
+
+    def of(self, number: int) -> People:
+        """Return one of the people alone; further deviates are theirs, too."""
+        part = slice(number, number + 1)
+        return People(
+            values={name: value[part] for name, value in self.values.items()},
+            traits=Traits(*(np.asarray(value)[part] for value in self.traits)),
+            body=Body(*(np.asarray(value)[part] for value in self.body)),
+            parameter_draw=self.parameter_draw[part],
+            keyed=_One(self.keyed, self.size, number),
+        )
 
 
 def sample_people(

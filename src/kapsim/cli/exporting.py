@@ -1,0 +1,129 @@
+"""``kapsim export``: the equations for other engines, and estimation problems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kapsim.cli.options import NOTE, Ignore, Kinetics, PatientFile, Seed, Variant
+from kapsim.statements import DISCLAIMER
+
+if TYPE_CHECKING:
+    from kapsim.exchange.sbml.system import System
+
+export_app = typer.Typer(
+    name="export",
+    help="Write the model for other engines: SBML, Antimony, COMBINE archives, PEtab.",
+    no_args_is_help=True,
+)
+
+Protocol = Annotated[
+    str, typer.Argument(metavar="PROTOCOL", help="Name of a protocol (see `kapsim protocols`) or a YAML file.")
+]
+Person = Annotated[
+    int | None,
+    typer.Option("--person", metavar="N", help="Number of a drawn person, from 0; by default the typical person."),
+]
+DrugOnly = Annotated[bool, typer.Option("--drug-only", help="Doses and concentrations alone, without what they do.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")]
+
+
+@export_app.command(epilog=NOTE)
+def sbml(
+    protocol: Protocol,
+    out: Out,
+    patient: PatientFile = None,
+    variant: Variant = "standard",
+    kinetics: Kinetics = "default",
+    person: Person = None,
+    seed: Seed = 0,
+    drug_only: DrugOnly = False,
+) -> None:
+    """Write a protocol for one person as SBML Level 3 Version 2."""
+    from kapsim.exchange.sbml.document import sbml_text
+
+    system = _system(protocol, patient, variant, kinetics, person, seed, drug_only)
+    _write(out, sbml_text(system).encode("utf-8"), system)
+
+
+@export_app.command(epilog=NOTE)
+def antimony(
+    protocol: Protocol,
+    out: Out,
+    patient: PatientFile = None,
+    variant: Variant = "standard",
+    kinetics: Kinetics = "default",
+    person: Person = None,
+    seed: Seed = 0,
+    drug_only: DrugOnly = False,
+) -> None:
+    """Write the same in Antimony, which is for reading."""
+    from kapsim.exchange.sbml.document import antimony_text
+
+    system = _system(protocol, patient, variant, kinetics, person, seed, drug_only)
+    _write(out, antimony_text(system).encode("utf-8"), system)
+
+
+@export_app.command(epilog=NOTE)
+def archive(
+    protocol: Protocol,
+    out: Out,
+    patient: PatientFile = None,
+    variant: Variant = "standard",
+    kinetics: Kinetics = "default",
+    person: Person = None,
+    seed: Seed = 0,
+) -> None:
+    """Write a COMBINE archive: SBML, and SED-ML that draws the report's main figure for this person."""
+    from kapsim.exchange.sbml.archive import archive_bytes
+
+    system = _system(protocol, patient, variant, kinetics, person, seed, False)
+    _write(out, archive_bytes(system), system)
+
+
+@export_app.command(epilog=NOTE)
+def petab(
+    events: Annotated[Path, typer.Argument(metavar="EVENTS", help="Event table (CSV) with doses and measurements.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write the problem to.")],
+    ignore: Ignore = None,
+    kinetics: Kinetics = "default",
+    estimate: Annotated[
+        list[str] | None,
+        typer.Option("--estimate", metavar="ID", help="A parameter to estimate; may be repeated; by default all."),
+    ] = None,
+) -> None:
+    """Write measured concentrations and the typical person's kinetics as a PEtab problem."""
+    from kapsim.exchange import read_events
+    from kapsim.exchange.petab import PROBLEM, petab_files
+    from kapsim.files import output_folder, write_together
+
+    contents = petab_files(read_events(events, ignore=ignore or []), kinetics, estimate)
+    with output_folder(out) as folder:
+        write_together({folder / name: content for name, content in contents.items()})
+    typer.echo(f"{DISCLAIMER}\n\nproblem: {out / PROBLEM}")
+
+
+def _system(
+    protocol: str,
+    patient: Path | None,
+    variant: str,
+    kinetics: str,
+    person: int | None,
+    seed: int,
+    drug_only: bool,
+) -> System:
+    from kapsim.exchange.sbml.exporting import export_system
+
+    return export_system(
+        protocol, patient, variant=variant, kinetics=kinetics, person=person, seed=seed, drug_only=drug_only
+    )
+
+
+def _write(path: Path, content: bytes, system: System) -> None:
+    from kapsim.files import write_together
+
+    write_together({path: content})
+    typer.echo(f"{len(system.states)} states, {len(system.constants)} constants, {len(system.events)} events")
+    typer.echo(f"\n{DISCLAIMER}\n\nfile: {path}")
