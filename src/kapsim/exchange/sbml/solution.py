@@ -41,7 +41,7 @@ def quiet_times(protocol: Regimen, people: People, count: int, kinetics: str = D
         *(to_ticks(h) for h in protocol.rating_times()),
     }
     chosen -= jumps
-    step = TICKS_PER_HOUR // 60
+    step = TICKS_PER_HOUR // 30
     while len(chosen) < count:
         missing = count - len(chosen)
         spread = np.linspace(step, horizon - step, missing).round().astype(int).tolist()
