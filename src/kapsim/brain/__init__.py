@@ -1,0 +1,40 @@
+"""The cortex at full size: connectome, mean field, haemodynamics, connectivity and default mode measures.
+
+The names are loaded when they are first used, so that reading a connectome loads no solver.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kapsim.brain.atlases import ATLASES, empirical_connectivity, load_atlas
+    from kapsim.brain.connectome import Connectome, Regions
+    from kapsim.brain.connectome_files import load_connectome, save_connectome
+
+_HOMES = {
+    **dict.fromkeys(("ATLASES", "empirical_connectivity", "load_atlas"), "atlases"),
+    **dict.fromkeys(("Connectome", "Regions"), "connectome"),
+    **dict.fromkeys(("load_connectome", "save_connectome"), "connectome_files"),
+}
+
+__all__ = [
+    "ATLASES",
+    "Connectome",
+    "Regions",
+    "empirical_connectivity",
+    "load_atlas",
+    "load_connectome",
+    "save_connectome",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,415 @@
+"""Connectome: how strongly, and over what length, each pair of regions is joined; every row and column has a name.
+
+A matrix whose rows are in another order than its labels gives results that look right and mean nothing. So weights
+never travel without their regions, and what can be checked is: shape, sign, symmetry, hemispheres against centroids,
+tracts against straight distances, and weights against distance (`Connectome.check_order`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kapsim.errors import InputError
+from kapsim.strict_yaml import one_line
+from kapsim.units import nearest
+
+Matrix = NDArray[np.float64]
+
+MOST_REGIONS = 2000
+#: Millimetres by which a centroid may lie across the midline from its hemisphere's side.
+MIDLINE_MM = 6.0
+#: Share by which a pair of entries may differ in a matrix that is symmetric but for rounding.
+ROUNDING = 1e-6
+HEMISPHERES = ("L", "R", "")
+NORMALISATIONS = {
+    "maximum": "the largest weight becomes 1",
+    "spectral": "the largest eigenvalue becomes 1, so that coupling means the same whatever the number of regions",
+    "mean_strength": "the mean row sum becomes 1",
+    "none": "as it is",
+}
+"""What a matrix may be divided by: one number. Rows are never normalised one by one: with feedback inhibition all
+regions would then be alike, and a contrast between networks zero by construction."""
+
+# What `check_order` asks for: chance gives a score beyond it once in some thousand matrices.
+_MANTEL_DRAWS = 199
+_MANTEL_SCORE = -3.0
+_FEWEST_TO_CHECK = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """What is known of each region, in the order of the rows of a connectome.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Unique, not empty; shape (R,).
+    hemispheres : sequence of str, optional
+        ``L``, ``R`` or nothing where it is not known.
+    centroids : array_like, optional
+        Positions in mm, x to the right, y forwards, z upwards (as MNI); shape (R, 3).
+    networks : sequence of str, optional
+        Functional network of each region, nothing where it has none.
+    cortical : array_like of bool, optional
+        False for subcortical regions; all cortical if left out.
+    maps : mapping of str to array_like, optional
+        Regional values by name, such as a receptor density, shape (R,); NaN where none was measured.
+    sets : mapping of str to sequence of int, optional
+        Named groups of regions by index, such as ``subgenual``.
+
+    Raises
+    ------
+    InputError
+        Where a part has not one item a region, or cannot be right.
+    """
+
+    names: tuple[str, ...]
+    hemispheres: tuple[str, ...] = ()
+    centroids: Matrix | None = None
+    networks: tuple[str, ...] = ()
+    cortical: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    maps: Mapping[str, Matrix] = field(default_factory=dict)
+    sets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _set(self, names=tuple(self.names))
+        count = len(self.names)
+        if count < 2:
+            raise InputError(f"regions: {count} is too few; give at least two, each with a name")
+        if count > MOST_REGIONS:
+            raise InputError(
+                f"regions: {count} are over the {MOST_REGIONS} that are handled; use a coarser parcellation"
+            )
+        seen: dict[str, int] = {}
+        for index, name in enumerate(self.names):
+            if not isinstance(name, str) or not name.strip():
+                raise InputError(f"regions: row {index + 1} has no name; every region needs a label")
+            if name in seen:
+                shown = one_line(name, 60)
+                raise InputError(f"regions: {shown!r} names rows {seen[name] + 1} and {index + 1}; names are unique")
+            seen[name] = index
+        _set(self, hemispheres=self._words("hemispheres"), networks=self._words("networks"))
+        for name, side in zip(self.names, self.hemispheres, strict=True):
+            if side not in HEMISPHERES:
+                raise InputError(f"regions: {name}: hemisphere {one_line(side, 20)!r} is neither L nor R")
+        cortical = np.asarray(self.cortical)
+        _set(
+            self,
+            cortical=_frozen(np.ones(count, dtype=bool) if not cortical.size else cortical, (count,), "cortical", bool),
+        )
+        if self.centroids is not None:
+            _set(self, centroids=_frozen(self.centroids, (count, 3), "centroids"))
+            self._check_centroids()
+        maps = {name: _frozen(values, (count,), f"map {name!r}") for name, values in self.maps.items()}
+        for name, values in maps.items():
+            if np.isinf(values).any():
+                where = self.names[int(np.flatnonzero(np.isinf(values))[0])]
+                raise InputError(
+                    f"regions: {where}: map {name!r} is infinite; leave it empty where it was not measured"
+                )
+        sets = {name: tuple(int(index) for index in members) for name, members in self.sets.items()}
+        for name, members in sets.items():
+            if not members or len(set(members)) != len(members) or not all(0 <= index < count for index in members):
+                raise InputError(f"regions: set {name!r} is empty, repeats a region or names one that is not there")
+        _set(self, maps=MappingProxyType(maps), sets=MappingProxyType(sets))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def _words(self, part: str) -> tuple[str, ...]:
+        given = tuple(getattr(self, part)) or ("",) * len(self.names)
+        if len(given) != len(self.names):
+            raise InputError(f"regions: {len(given)} {part} for {len(self.names)} names; give one a region")
+        return given
+
+    def _check_centroids(self) -> None:
+        assert self.centroids is not None
+        if not np.isfinite(self.centroids).all():
+            name = self.names[int(np.flatnonzero(~np.isfinite(self.centroids).all(axis=1))[0])]
+            raise InputError(f"regions: {name}: its centroid is not a number; give x, y and z in mm")
+        for name, side, x in zip(self.names, self.hemispheres, self.centroids[:, 0], strict=True):
+            if (side == "L" and x > MIDLINE_MM) or (side == "R" and x < -MIDLINE_MM):
+                raise InputError(
+                    f"regions: {name}: hemisphere {side}, but its centroid lies at x = {x:g} mm on the other side; "
+                    "labels and centroids may be in different orders"
+                )
+
+    def index(self, name: str) -> int:
+        """Return the row of a region; an `InputError` names the nearest where there is none."""
+        if name not in self.names:
+            close = nearest(name, self.names)
+            advice = f"; did you mean {close!r}?" if close else ""
+            raise InputError(f"no region {one_line(name, 60)!r}{advice}")
+        return self.names.index(name)
+
+    def members(self, name: str) -> NDArray[np.intp]:
+        """Return the rows of a named set, or of a network.
+
+        Parameters
+        ----------
+        name : str
+            A name among `sets`, or among `networks`.
+
+        Returns
+        -------
+        ndarray of int
+            At least one row.
+
+        Raises
+        ------
+        InputError
+            If there is neither; the message lists what there is.
+        """
+        if name in self.sets:
+            return np.array(self.sets[name], dtype=np.intp)
+        found = np.array(
+            [index for index, network in enumerate(self.networks) if name and network == name], dtype=np.intp
+        )
+        if not found.size:
+            known = ", ".join(dict.fromkeys([*self.sets, *filter(None, self.networks)])) or "none"
+            raise InputError(f"no set of regions {one_line(name, 40)!r} in this connectome; it has: {known}")
+        return found
+
+    def map_values(self, name: str) -> Matrix:
+        """Return a regional map that has a value for every region, shape (R,).
+
+        Raises
+        ------
+        InputError
+            If there is no such map, or some region has no value.
+        """
+        if name not in self.maps:
+            raise InputError(
+                f"no map {one_line(name, 40)!r} in this connectome; it has: {', '.join(self.maps) or 'none'}"
+            )
+        values = self.maps[name]
+        missing = np.flatnonzero(np.isnan(values))
+        if missing.size:
+            raise InputError(f"map {name!r} has no value for {self.names[missing[0]]} ({missing.size} regions in all)")
+        return values
+
+    def subset(self, rows: Sequence[int] | NDArray[np.intp]) -> Regions:
+        """Return some of the regions, in the order given; sets keep the members that are left."""
+        kept = [int(row) for row in rows]
+        place = {row: new for new, row in enumerate(kept)}
+        sets = {name: tuple(place[row] for row in old if row in place) for name, old in self.sets.items()}
+        return Regions(
+            names=tuple(self.names[row] for row in kept),
+            hemispheres=tuple(self.hemispheres[row] for row in kept),
+            centroids=None if self.centroids is None else self.centroids[kept],
+            networks=tuple(self.networks[row] for row in kept),
+            cortical=self.cortical[kept],
+            maps={name: values[kept] for name, values in self.maps.items()},
+            sets={name: members for name, members in sets.items() if members},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Connectome:
+    """A structural connectome with its regions.
+
+    Parameters
+    ----------
+    name : str
+    weights : array_like
+        Strength of the connection of each pair, in any unit; symmetric, not negative, with a diagonal of 0 (what a
+        region does to itself is a part of the model of a region); shape (R, R).
+    regions : Regions
+    lengths : array_like, optional
+        Tract lengths in mm, 0 where there is no tract; symmetric; shape (R, R).
+    source : str
+        Where the matrices come from.
+
+    Raises
+    ------
+    InputError
+        Where a matrix has the wrong shape, is not finite, negative or not symmetric; the message names the regions.
+    """
+
+    name: str
+    weights: Matrix
+    regions: Regions
+    lengths: Matrix | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        shape = (len(self.regions),) * 2
+        for part in ("weights", "lengths"):
+            if getattr(self, part) is None:
+                continue
+            matrix = _frozen(getattr(self, part), shape, part)
+            self._check(matrix, part)
+            _set(self, **{part: matrix})
+        if not self.weights.any():
+            raise InputError("weights: all are 0; give a matrix with connections")
+
+    def _check(self, matrix: Matrix, part: str) -> None:
+        names = self.regions.names
+
+        def first(wrong: NDArray[np.bool_]) -> tuple[int, int, str]:
+            row, column = (int(index) for index in np.argwhere(wrong)[0])
+            return row, column, f"{part}: {names[row]} to {names[column]} (row {row + 1}, column {column + 1})"
+
+        if (wrong := ~np.isfinite(matrix)).any():
+            row, column, place = first(wrong)
+            raise InputError(f"{place}: {matrix[row, column]} is not a number; write 0 where there is no connection")
+        if (wrong := matrix < 0.0).any():
+            row, column, place = first(wrong)
+            what = "a length" if part == "lengths" else "a weight (a count or density, not its logarithm)"
+            raise InputError(f"{place}: {matrix[row, column]:g} is negative; {what} is 0 or more")
+        scale = np.maximum(np.abs(matrix), np.abs(matrix.T))
+        if (wrong := np.abs(matrix - matrix.T) > ROUNDING * scale).any():
+            row, column, place = first(wrong)
+            raise InputError(
+                f"{place}: {matrix[row, column]:g}, but back {matrix[column, row]:g}; tractography has no direction: "
+                "give a symmetric matrix, or load it with symmetrise to take the mean of both"
+            )
+        if (wrong := np.diag(np.diag(matrix) != 0.0)).any():
+            row, _, _ = first(wrong)
+            raise InputError(
+                f"{part}: {names[row]} is connected to itself ({matrix[row, row]:g}); set the diagonal to 0, or load "
+                "it with drop_diagonal"
+            )
+
+    def __len__(self) -> int:
+        return len(self.regions)
+
+    def normalised(self, how: str = "maximum") -> Matrix:
+        """Return the weights divided by one number.
+
+        Parameters
+        ----------
+        how : str
+            One of `NORMALISATIONS`. A coupling means nothing without it.
+
+        Returns
+        -------
+        ndarray of float
+            Shape (R, R), a copy that may be written to.
+
+        Raises
+        ------
+        InputError
+            For any other word; rows are never normalised one by one.
+        """
+        if how not in NORMALISATIONS:
+            why = "; rows are not normalised here, which would make all regions alike" if how.startswith("row") else ""
+            raise InputError(f"no normalisation {one_line(how, 40)!r}: it is one of {', '.join(NORMALISATIONS)}{why}")
+        divisor = 1.0
+        if how == "maximum":
+            divisor = float(self.weights.max())
+        elif how == "spectral":
+            divisor = float(np.linalg.eigvalsh(self.weights)[-1])
+        elif how == "mean_strength":
+            divisor = float(self.weights.sum(axis=1).mean())
+        return self.weights / divisor
+
+    def distances(self) -> Matrix:
+        """Return straight distances between centroids in mm, shape (R, R); an `InputError` where there are none."""
+        if self.regions.centroids is None:
+            raise InputError(f"{self.name}: regions without centroids have no distances; give x_mm, y_mm and z_mm")
+        between: Matrix = np.linalg.norm(self.regions.centroids[:, None] - self.regions.centroids[None], axis=2)
+        return between
+
+    def check_order(self) -> float:
+        """Check that rows are in the order of the regions: near regions must be joined more strongly than far ones.
+
+        Weights of a real brain fall with distance. Rows in another order than the centroids undo that, so the rank
+        correlation of weight and distance is held against the same with the regions shuffled (Mantel's test). Two
+        hemispheres exchanged as a whole go unseen: the geometry stays.
+
+        Returns
+        -------
+        float
+            Standard score of the correlation among shuffled ones, below 0 where weights fall with distance; NaN where
+            it cannot be checked: no centroids, or fewer than 16 regions.
+
+        Raises
+        ------
+        InputError
+            If weights do not fall with distance beyond chance.
+        """
+        if self.regions.centroids is None or len(self) < _FEWEST_TO_CHECK:
+            return float("nan")
+        from scipy.stats import rankdata
+
+        upper = np.triu_indices(len(self), 1)
+        far = np.zeros_like(self.weights)
+        far[upper] = rankdata(self.distances()[upper])
+        far += far.T
+        strong = rankdata(self.weights[upper])
+        strong -= strong.mean()
+
+        def agreement(order: NDArray[np.intp]) -> float:
+            return float(far[order[upper[0]], order[upper[1]]] @ strong)
+
+        generator = np.random.default_rng(0)
+        shuffled = np.array([agreement(generator.permutation(len(self))) for _ in range(_MANTEL_DRAWS)])
+        score = (agreement(np.arange(len(self))) - shuffled.mean()) / shuffled.std(ddof=1)
+        if not score < _MANTEL_SCORE:
+            raise InputError(
+                f"{self.name}: weights do not fall with the distance of centroids (score {score:.1f}; as if shuffled): "
+                "rows and regions may be in different orders; if they are not, load it with check_order off"
+            )
+        return float(score)
+
+    def subset(self, rows: Sequence[int] | NDArray[np.intp], name: str | None = None) -> Connectome:
+        """Return the connectome of some of the regions, in the order given."""
+        kept = np.asarray(rows, dtype=np.intp)
+        return Connectome(
+            name=self.name if name is None else name,
+            weights=self.weights[np.ix_(kept, kept)],
+            regions=self.regions.subset(kept),
+            lengths=None if self.lengths is None else self.lengths[np.ix_(kept, kept)],
+            source=self.source,
+        )
+
+    def with_weights(self, weights: ArrayLike, name: str) -> Connectome:
+        """Return the same regions and lengths with other weights, under another name."""
+        return replace(self, weights=np.asarray(weights, dtype=float), name=name)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all that a simulation can depend on (not name and source), 64 hexadecimal digits."""
+        digest = hashlib.sha256()
+        parts: dict[str, Any] = {
+            "names": "\0".join(self.regions.names).encode(),
+            "hemispheres": "\0".join(self.regions.hemispheres).encode(),
+            "networks": "\0".join(self.regions.networks).encode(),
+            "cortical": self.regions.cortical.tobytes(),
+            "centroids": b"" if self.regions.centroids is None else self.regions.centroids.tobytes(),
+            "weights": self.weights.tobytes(),
+            "lengths": b"" if self.lengths is None else self.lengths.tobytes(),
+            **{f"map:{name}": values.tobytes() for name, values in sorted(self.regions.maps.items())},
+            **{f"set:{name}": repr(members).encode() for name, members in sorted(self.regions.sets.items())},
+        }
+        for name, content in parts.items():
+            digest.update(f"{name}\0{len(content)}\0".encode())
+            digest.update(content)
+        return digest.hexdigest()
+
+
+def _set(instance: object, **values: object) -> None:
+    """Set fields of a frozen instance while it is made."""
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+
+
+def _frozen(values: ArrayLike, shape: tuple[int, ...], what: str, kind: type = float) -> NDArray[Any]:
+    """Return a contiguous copy that cannot be written to, of the shape it must have."""
+    try:
+        array: NDArray[Any] = np.array(values, dtype=kind, order="C")
+    except (TypeError, ValueError):
+        raise InputError(f"{what}: is not an array of numbers") from None
+    if array.shape != shape:
+        wanted, found = (" x ".join(map(str, size)) or "one number" for size in (shape, array.shape))
+        raise InputError(f"{what}: has the shape {found}, but {shape[0]} regions need {wanted}")
+    array.setflags(write=False)
+    return array
