@@ -1,6 +1,7 @@
-"""The cortex at full size: connectome, mean field, haemodynamics, connectivity and default mode measures.
+"""The cortex at full size: a mean field on a structural connectome, solved fast, and what a scanner would see of it.
 
-The names are loaded when they are first used, so that reading a connectome loads no solver.
+The names are loaded when they are first used, so that reading a connectome loads no solver. Research software: what it
+computes is never advice for a person.
 """
 
 from __future__ import annotations
