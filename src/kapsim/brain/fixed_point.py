@@ -10,15 +10,15 @@ ones above (`steepest_gating`), and a point with a region above is refused too.
 
 Stability needs no eigenvalues of the full Jacobian. Its four blocks are the symmetric excitatory one, M after scaling,
 and three diagonal ones: −K and K between the pools, D within the inhibitory one. Every oscillatory loss of stability
-needs K ≥ |D| in some region; where K < |D| everywhere (0.2 at rest), an eigenvalue can only cross at 0, and the point is
-stable exactly if M + K D⁻¹ K is negative definite. Its largest eigenvalue, sign reversed, is the `margin`: it falls to
-0 at a fold.
+needs K ≥ |D| in some region; where K < |D| everywhere (0.2 at rest), an eigenvalue can only cross at 0, and the point
+is stable exactly if M + K D⁻¹ K is negative definite. Its largest eigenvalue, sign reversed, is the `margin`: it falls
+to 0 at a fold.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +118,7 @@ def jacobian(model: MeanField, coupling: Value, gating: Gating, inputs: Regional
     """Return the Jacobian of `MeanField.rates` (per ms), excitatory gating first, shape (2R, 2R)."""
     at = slopes(model, coupling, gating, inputs)
     identity = np.eye(coupling.shape[-1])
-    library = _library(at.excitatory)
+    library = array_library(at.excitatory)
     return library.block(
         [
             [at.excitatory[:, None] * identity + at.arriving[:, None] * coupling, at.inhibited[:, None] * identity],
@@ -217,8 +217,8 @@ def rest(
     distance = margin(slopes(model, coupling, gating, given), coupling)
     if not distance > 0.0:
         raise FixedPointError(
-            f"the resting state is not stable (margin {distance:.2g} per ms): the network leaves it for its high branch; "
-            "lower the coupling"
+            f"the resting state is not stable (margin {distance:.2g} per ms): the network leaves it for its high "
+            "branch; lower the coupling"
         )
     return FixedPoint(model, coupling, given, gating, distance)
 
@@ -264,9 +264,9 @@ def follow(point: FixedPoint, inputs: RegionalInputs) -> FixedPoint:
         if step < SMALLEST_STEP:
             rates = here.firing.excitatory
             raise FixedPointError(
-                f"the low branch ends {100.0 * done:.3g} % of the way to these inputs (region {int(rates.argmax()) + 1} at "
-                f"{rates.max():.3g} Hz, margin {here.margin:.2g} per ms): past it the network leaves for its high branch; "
-                "lower the coupling or the change"
+                f"the low branch ends {100.0 * done:.3g} % of the way to these inputs "
+                f"(region {int(rates.argmax()) + 1} at {rates.max():.3g} Hz, margin {here.margin:.2g} per ms): past it "
+                "the network leaves for its high branch; lower the coupling or the change"
             )
     return here
 
@@ -302,7 +302,7 @@ def _spread(inputs: RegionalInputs, regions: int) -> RegionalInputs:
     return RegionalInputs(*(np.broadcast_to(np.asarray(value, dtype=float), (regions,)).copy() for value in inputs))
 
 
-def _library(value: Value) -> object:
+def array_library(value: Value) -> Any:
     """Return the array library of a value, NumPy or `jax.numpy`."""
     if isinstance(value, np.ndarray):
         return np

@@ -14,12 +14,12 @@ gradients and batches, on JAX.
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.brain.fixed_point import FixedPoint, Slopes, arriving, jacobian, slopes
+from kapsim.brain.fixed_point import FixedPoint, Slopes, array_library, arriving, jacobian, slopes
 from kapsim.brain.haemodynamics import Balloon
 from kapsim.brain.mean_field import MS_PER_S, Gating, MeanField, RegionalInputs
 from kapsim.errors import InputError
@@ -27,8 +27,8 @@ from kapsim.mechanisms.operators import Value
 
 Array = NDArray[np.float64]
 
-#: Nothing of the neural signal passes blood flow above this (Hz): its squared gain is below 1e-6 of its largest.
-HIGHEST_HZ = 1.0
+#: Frequency (Hz) below which half of the nodes of an unfiltered quadrature stand; blood flow passes little above it.
+MIDDLE_HZ = 0.08
 #: Nodes of the quadrature over frequency; the tests hold it against an exact solution.
 NODES = 24
 #: The band of resting-state papers, Hz.
@@ -42,7 +42,7 @@ DOUBLINGS = 24
 
 
 class Frequencies(NamedTuple):
-    """A quadrature over frequency: nodes (Hz), and weights (Hz) with the squared gain of the filter; shape (F,) each."""
+    """A quadrature over frequency, shape (F,) each: nodes (Hz), and weights (Hz) with the filter's squared gain."""
 
     nodes: Array
     weights: Array
@@ -50,15 +50,15 @@ class Frequencies(NamedTuple):
 
 @functools.cache
 def quadrature(band: tuple[float, float] | None = None, nodes: int = NODES) -> Frequencies:
-    """Return Gauss-Legendre nodes over all that passes blood flow, or over a band.
+    """Return Gauss-Legendre nodes over all frequencies, or over a band.
 
     Parameters
     ----------
     band : tuple of float, optional
         Edges in Hz of the Butterworth band-pass that studies run both ways; no filter if left out.
     nodes : int
-        Number of frequencies. They stand closer where the spectrum is steep: towards 0, or evenly on a logarithmic scale
-        around the band.
+        Number of frequencies. They stand where the spectrum is: half of them below `MIDDLE_HZ`, or evenly on a
+        logarithmic scale around the band.
 
     Raises
     ------
@@ -68,7 +68,9 @@ def quadrature(band: tuple[float, float] | None = None, nodes: int = NODES) -> F
     at, weight = np.polynomial.legendre.leggauss(nodes)
     share, weight = 0.5 * (1.0 + at), 0.5 * weight
     if band is None:
-        return Frequencies(HIGHEST_HZ * share**2, HIGHEST_HZ * 2.0 * share * weight)
+        # f = middle tan(θ) reaches from 0 to infinity, and makes Lorentzian spectra smooth
+        angle = 0.5 * np.pi * share
+        return Frequencies(MIDDLE_HZ * np.tan(angle), MIDDLE_HZ * 0.5 * np.pi * weight / np.cos(angle) ** 2)
     low, high = band
     if not 0.0 < low < high:
         raise InputError(f"no band from {low:g} to {high:g} Hz; give its edges in rising order, both above 0")
@@ -94,7 +96,7 @@ def transfer(balloon: Balloon, drive: Value, frequencies: Array) -> Value:
     -------
     array of complex, shape (F, R)
     """
-    xp = _library(drive)
+    xp = array_library(drive)
     vessels = balloon.steady(drive)
     s = 2j * np.pi * xp.asarray(frequencies)[:, None]
     flow = 1.0 / (s * s + balloon.decay * s + balloon.elimination)
@@ -129,7 +131,7 @@ def cross_spectrum(at: Slopes, coupling: Value, noise: Value, frequencies: Array
     array of complex, shape (F, R, R)
         Two-sided density in ms: its integral over angular frequency (rad/ms), divided by 2π, is the covariance.
     """
-    xp = _library(at.excitatory)
+    xp = array_library(at.excitatory)
     angular = 2j * np.pi * xp.asarray(frequencies)[:, None] / MS_PER_S
     through = at.inhibited / (angular - at.inhibitory)  # from inhibitory noise to the excitatory pool
     diagonal = angular - at.excitatory - through * at.driven
@@ -160,7 +162,7 @@ def bold_covariance(
     over : Frequencies
         From `quadrature`.
     """
-    xp = _library(at.excitatory)
+    xp = array_library(at.excitatory)
     density = cross_spectrum(at, coupling, noise, over.nodes)
     seen = xp.real(blood[:, :, None] * density * xp.conj(blood)[:, None, :])
     # twice the positive half, over 2π, with dω = 2π df / 1000
@@ -170,7 +172,7 @@ def bold_covariance(
 
 def correlation(covariance: Value) -> Value:
     """Return the correlations of a covariance, shape (R, R), with a diagonal of exactly 1."""
-    xp = _library(covariance)
+    xp = array_library(covariance)
     deviation = xp.sqrt(xp.diagonal(covariance))
     found = covariance / (deviation[:, None] * deviation)
     identity = np.eye(covariance.shape[-1])
@@ -204,7 +206,7 @@ def lyapunov(matrix: Value, source: Value) -> Value:
     -------
     array, shape (N, N)
     """
-    xp = _library(matrix)
+    xp = array_library(matrix)
     identity = np.eye(matrix.shape[-1])
     # between the fastest and the slowest rate, both of which the transform turns into eigenvalues near 1
     shift = xp.sqrt(xp.abs(xp.diagonal(matrix)).max() * 1e-3)
@@ -248,11 +250,34 @@ def bold_connectivity(
     ndarray, shape (R, R)
         Pearson correlations, diagonal 1.
     """
-    at = slopes(point.model, point.coupling, point.gating, point.inputs)
-    over = quadrature(band)
-    blood = transfer(Balloon.build() if balloon is None else balloon, point.gating.excitatory, over.nodes)
-    covariance = bold_covariance(at, point.coupling, point.model.noise, blood, over)
+    vessels = Balloon.build() if balloon is None else balloon
+    covariance = seen_covariance(point.model, point.coupling, point.gating, point.inputs, vessels, band)
     return np.asarray(correlation(covariance if global_signal else without_global_signal(covariance)))
+
+
+def seen_covariance(
+    model: MeanField,
+    coupling: Value,
+    gating: Gating,
+    inputs: RegionalInputs,
+    balloon: Balloon,
+    band: tuple[float, float] | None = RESTING_BAND,
+) -> Value:
+    """Covariance of BOLD at zero lag as a function of all that it depends on, for gradients; shape (R, R).
+
+    Parameters
+    ----------
+    model : MeanField
+    coupling : array, shape (R, R)
+    gating : Gating
+        A stable fixed point at these values; for gradients from `moved_gating`.
+    inputs : RegionalInputs
+    balloon : Balloon
+    band : tuple of float or None
+        Pass band in Hz.
+    """
+    at, over = slopes(model, coupling, gating, inputs), quadrature(band)
+    return bold_covariance(at, coupling, model.noise, transfer(balloon, gating.excitatory, over.nodes), over)
 
 
 def moved_gating(model: MeanField, coupling: Value, point: FixedPoint, inputs: RegionalInputs) -> Gating:
@@ -279,12 +304,3 @@ def moved_gating(model: MeanField, coupling: Value, point: FixedPoint, inputs: R
     change = np.linalg.inv(jacobian(point.model, point.coupling, point.gating, point.inputs))
     step = -xp.asarray(change) @ xp.concatenate([off.excitatory, off.inhibitory])
     return Gating(known.excitatory + step[:regions], known.inhibitory + step[regions:])
-
-
-def _library(value: Value) -> Any:
-    """Return the array library of a value, NumPy or `jax.numpy`."""
-    if isinstance(value, np.ndarray):
-        return np
-    from kapsim.engine.runtime import jax_numpy
-
-    return jax_numpy().numpy
