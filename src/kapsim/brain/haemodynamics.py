@@ -2,8 +2,8 @@
 
 Activity raises a vasodilatory signal, the signal raises flow, flow inflates a venous balloon and washes out
 deoxyhaemoglobin (Friston 2003). `decay` and `elimination` are rates per second, 0.65 and 0.41, as in their source;
-several codes of the mean field read them as times and so use 1.54 and 2.44. The drive is NMDA gating S_E, a share of 0 to
-1: the excitatory rate, which other codes take, would ask for eight times resting flow at rest.
+several codes of the mean field read them as times and so use 1.54 and 2.44. The drive is NMDA gating S_E, a share of 0
+to 1: the excitatory rate, which other codes take, would ask for eight times resting flow at rest.
 
 The read-out is the classical one, at 1.5 T. Time is in seconds; flow, volume and deoxyhaemoglobin are 1 at rest.
 """
@@ -145,4 +145,5 @@ def remove_global_signal(series: NDArray[np.float64]) -> NDArray[np.float64]:
     signal = centred.mean(-1, keepdims=True)
     power = (signal**2).sum(-2, keepdims=True)
     shared = (signal * centred).sum(-2, keepdims=True)
-    return centred - shared / np.where(power > 0.0, power, 1.0) * signal
+    residual: NDArray[np.float64] = centred - shared / np.where(power > 0.0, power, 1.0) * signal
+    return residual

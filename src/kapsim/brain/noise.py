@@ -75,7 +75,9 @@ def simulation_keys(seed: int, simulations: NDArray[np.int64]) -> tuple[NDArray[
     if numbers.size and not 0 <= numbers.min() <= numbers.max() < MOST_STEPS:
         raise InputError("a simulation's number is out of range; give whole numbers from 0 to 2^32 - 1")
     words = np.array([seed & 0xFFFFFFFF, seed >> 32], dtype=np.uint32)[:, None]
-    first, second = threefry((words[0], words[1]), numbers.astype(np.uint32), np.full(numbers.shape, DYNAMICS, np.uint32))
+    first, second = threefry(
+        (words[0], words[1]), numbers.astype(np.uint32), np.full(numbers.shape, DYNAMICS, np.uint32)
+    )
     return first, second
 
 
