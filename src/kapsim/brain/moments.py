@@ -49,7 +49,7 @@ class Frequencies(NamedTuple):
 
 
 @functools.cache
-def quadrature(band: tuple[float, float] | None = None, nodes: int = NODES) -> Frequencies:
+def quadrature(band: tuple[float, float] | None = None, nodes: int = NODES, *, filtered: bool = True) -> Frequencies:
     """Return Gauss-Legendre nodes over all frequencies, or over a band.
 
     Parameters
@@ -59,6 +59,8 @@ def quadrature(band: tuple[float, float] | None = None, nodes: int = NODES) -> F
     nodes : int
         Number of frequencies. They stand where the spectrum is: half of them below `MIDDLE_HZ`, or evenly on a
         logarithmic scale around the band.
+    filtered : bool
+        Whether the weights hold the filter's squared gain.
 
     Raises
     ------
@@ -78,7 +80,8 @@ def quadrature(band: tuple[float, float] | None = None, nodes: int = NODES) -> F
     frequency = low / SKIRT * np.exp(span * share)
     off = (frequency**2 - low * high) / ((high - low) * frequency)
     # run both ways, the filter has the square of its squared gain
-    return Frequencies(frequency, span * frequency * weight / (1.0 + off ** (2 * FILTER_ORDER)) ** 2)
+    gain = 1.0 / (1.0 + off ** (2 * FILTER_ORDER)) ** 2 if filtered else 1.0
+    return Frequencies(frequency, span * frequency * weight * gain)
 
 
 def transfer(balloon: Balloon, drive: Value, frequencies: Array) -> Value:
