@@ -7,9 +7,11 @@ that its bits do not depend on the batch; on an accelerator simulations run side
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from dataclasses import fields
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from kapsim.engine.runtime import jax_numpy
 BLOCK_STEPS = 1000
 #: Simulations side by side on an accelerator; a smaller batch is filled up.
 SIDE_BY_SIDE = 32
+
+
+Set = TypeVar("Set", MeanField, Balloon)
 
 
 class Program(NamedTuple):
@@ -80,9 +85,10 @@ def volumes(program: Program, acting: Acting, carried: Carried, firsts: Any, giv
     import jax
     import jax.numpy as jnp
 
-    field, balloon, dtype = program.field, program.balloon, program.dtype
+    dtype = program.dtype
+    field, balloon = _typed(program.field, dtype), _typed(program.balloon, dtype)
     regions = acting.weights.shape[0]
-    amplitude = field.noise * float(np.sqrt(program.step_ms))
+    amplitude = field.noise * math.sqrt(program.step_ms)
     number = jnp.arange(regions, dtype=jnp.uint32)
     block = max(
         size for size in range(1, program.samples + 1)
@@ -146,6 +152,15 @@ def volumes(program: Program, acting: Acting, carried: Carried, firsts: Any, giv
 
     carried, (sums, trace) = jax.lax.scan(volume, carried, (firsts, given))
     return carried, sums, trace
+
+
+def _typed(constants: Set, dtype: str) -> Set:
+    """Return constants as arrays of a type: a NumPy float among them would make everything float64."""
+    import jax.numpy as jnp
+
+    return type(constants)(
+        **{item.name: jnp.asarray(getattr(constants, item.name), dtype) for item in fields(constants)}
+    )
 
 
 @functools.lru_cache(maxsize=32)
