@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import integrate, linalg
 
 from kapsim.brain import load_atlas
+from kapsim.brain.fit import pattern_correlation
 from kapsim.brain.fixed_point import (
     FixedPoint,
     Slopes,
@@ -36,6 +37,8 @@ from kapsim.brain.moments import (
     transfer,
     without_global_signal,
 )
+from kapsim.brain.simulation import simulate
+from kapsim.brain.working_point import working_point
 from kapsim.engine.runtime import jax_numpy
 from kapsim.errors import FixedPointError, InputError
 
@@ -418,6 +421,28 @@ def test_moments_agree_with_long_simulations(seconds: float, runs: int, toleranc
     expected = bold_connectivity(point, BALLOON)
     assert expected[~np.eye(3, dtype=bool)].max() > 0.3
     np.testing.assert_allclose(correlation(bold), expected, atol=2.0 * tolerance)
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "runs", "step_ms"),
+    [("dk68", 300.0, 3, 1.0), pytest.param("schaefer100", 1200.0, 5, 0.1, marks=pytest.mark.slow)],
+    ids=["small", "twenty minutes"],
+)
+def test_the_formula_agrees_with_simulations_better_than_they_with_each_other(
+    name: str, seconds: float, runs: int, step_ms: float
+) -> None:
+    # With the source's own noise, at the working point.
+    point = rest(DECO, working_point().scaled(load_atlas(name)))
+    run = simulate(
+        point.coupling, coupling=1.0, duration_s=seconds, repetition_s=1.0, seed=3, simulations=runs, step_ms=step_ms
+    )
+    seen = [np.corrcoef(band_pass(bold, 1.0, *BAND).T) for bold in run.bold]
+    with_each_other = [pattern_correlation(seen[a], seen[b]) for a in range(runs) for b in range(a)]
+    formula = bold_connectivity(point, BALLOON)
+    with_formula = [pattern_correlation(formula, one) for one in seen]
+    assert np.mean(with_formula) > np.mean(with_each_other)
+    # a series without error would agree with a noisy one as the root of what two noisy ones agree
+    assert np.mean(with_formula) > np.sqrt(np.mean(with_each_other)) - 0.06
 
 
 def test_jax_and_numpy_compute_the_same() -> None:
