@@ -139,8 +139,8 @@ def largest_cut(connectome: Connectome, point: WorkingPoint) -> float:
     return low
 
 
-def predicted(connectome: Connectome, point: WorkingPoint, global_signal: bool = True) -> Array:
-    return bold_connectivity(resting(connectome, point), global_signal=global_signal)
+def predicted(connectome: Connectome, point: WorkingPoint) -> Array:
+    return bold_connectivity(resting(connectome, point))
 
 
 def records(point: WorkingPoint, table: list[dict[str, float]]) -> str:
@@ -230,7 +230,7 @@ def fitted(point: WorkingPoint, name: str, holdout: bool, global_signal: bool) -
 
     measured = seen(empirical_connectivity(name, holdout=holdout))
     others = seen(empirical_connectivity(name, holdout=not holdout)) if name == "schaefer100" else None
-    return fit(load_atlas(name), measured, lambda one: predicted(one, point, global_signal), others=others)
+    return fit(load_atlas(name), measured, lambda one: seen(predicted(one, point)), others=others)
 
 
 def fit_cells(found: Fit, name: str, kind: str, graded: bool, global_signal: bool) -> list[str]:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kapsim.brain.atlases import ATLASES, empirical_connectivity, load_atlas
-    from kapsim.brain.connectome import Connectome, Regions
+    from kapsim.brain.connectome import Connectome
     from kapsim.brain.connectome_files import load_connectome, save_connectome
+    from kapsim.brain.regions import Regions
 
 _HOMES = {
     **dict.fromkeys(("ATLASES", "empirical_connectivity", "load_atlas"), "atlases"),
-    **dict.fromkeys(("Connectome", "Regions"), "connectome"),
+    "Connectome": "connectome",
+    "Regions": "regions",
     **dict.fromkeys(("load_connectome", "save_connectome"), "connectome_files"),
 }
 

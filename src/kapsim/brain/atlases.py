@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.brain.connectome import Connectome, Regions
+from kapsim.brain.connectome import Connectome
 from kapsim.brain.connectome_files import read_regions
 from kapsim.brain.matrix_files import csv_matrix, read_bytes
 from kapsim.brain.region_sets import NODES, mostly_default, network_sets
+from kapsim.brain.regions import Regions
 from kapsim.errors import InputError
 from kapsim.strict_yaml import one_line
 from kapsim.units import nearest

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.brain.connectome import Connectome, Regions
+from kapsim.brain.connectome import Connectome
 from kapsim.brain.matrix_files import array_of, csv_matrix, csv_rows, open_archive, read_bytes
+from kapsim.brain.regions import Regions
 from kapsim.brain.tvb_zip import from_tvb, to_tvb
 from kapsim.errors import InputError
 from kapsim.files import output_folder, write_together

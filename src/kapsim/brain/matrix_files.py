@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.brain.connectome import MOST_REGIONS
+from kapsim.brain.regions import MOST_REGIONS
 from kapsim.errors import InputError
 from kapsim.strict_yaml import one_line
 

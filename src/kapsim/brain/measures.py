@@ -19,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.brain.connectome import Regions
 from kapsim.brain.fixed_point import FixedPoint, follow, slopes
 from kapsim.brain.haemodynamics import Balloon
 from kapsim.brain.moments import RESTING_BAND, cross_spectrum, quadrature, transfer
+from kapsim.brain.regions import Regions
 from kapsim.errors import InputError
 
 Array = NDArray[np.float64]

@@ -16,8 +16,9 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.brain.connectome import Connectome, Regions
+from kapsim.brain.connectome import Connectome
 from kapsim.brain.matrix_files import open_archive, spaced_matrix, text_of
+from kapsim.brain.regions import Regions
 from kapsim.errors import InputError
 from kapsim.strict_yaml import one_line
 
