@@ -130,6 +130,8 @@ def advance(
     key: Any,
     given: Any,
     first: int,
+    count: int,
+    base: int,
     steps: int,
     samples: int,
     gating: Any,
@@ -137,7 +139,7 @@ def advance(
     sums: Any,
     trace: Any,
 ) -> None:
-    """Run some volumes of a simulation.
+    """Run some samples of a simulation, a sample being a step of the vessels.
 
     Parameters
     ----------
@@ -154,16 +156,16 @@ def advance(
     key : ndarray of uint32, shape (2,)
     given : ndarray of float64, shape (step, 2, region), or empty
         Noise to use in place of what the key makes.
-    first : int
-        Number of the first step.
+    first, count, base : int
+        Number of the first sample, how many, and the sample at which the first row of `sums` begins.
     steps, samples : int
-        Steps in a step of the vessels, and those in a volume.
+        Steps in a sample, and samples in a volume.
     gating : ndarray, shape (2, region)
         State; changed in place, as are `vessels` (4, region) and `history`.
     sums : ndarray of float64, shape (volume, 6, region)
-        For each volume the mean gating, the mean rate times curvature, and the vessels at its end.
+        For each volume the mean gating, the mean rate times curvature, and the vessels at its end; zeros at first.
     trace : ndarray of float64, shape (sample, 2, region), or empty
-        Receives the state after each step of the vessels.
+        Receives the state after each sample.
     """
     width = gating.shape[1]
     arriving = np.zeros(width, gating.dtype)
@@ -173,37 +175,39 @@ def advance(
     gating_e, gating_i = gating[0], gating[1]
     signal, flow, volume, deoxy = vessels[0], vessels[1], vessels[2], vessels[3]
     late, prescribed, traced = delays.size > 0, given.size > 0, trace.size > 0
-    at = 0
-    for image in range(sums.shape[0]):
-        total, rate = sums[image, GATING], sums[image, FIRING]
-        for sample in range(samples):
-            if not prescribed:
-                draw(key, first + at, words, noise)
-            for step in range(steps):
-                if late:
-                    slot = (first + at) % history.shape[0]
-                    for i in range(history.shape[1]):
-                        history[slot, i] = gating_e[i]
-                    arrive_late(weights, delays, history, slot, arriving)
-                else:
-                    arrive(weights, gating_e, arriving)
-                if prescribed:
-                    move(c, arriving, gating_e, gating_i, given[at, 0], given[at, 1], firing)
-                else:
-                    move(c, arriving, gating_e, gating_i, noise[step, 0], noise[step, 1], firing)
-                at += 1
-            inflate(haemo, seconds, gating_e, signal, flow, volume, deoxy)
+    at = first * steps  # number of the step
+    for sample in range(first, first + count):
+        if not prescribed:
+            draw(key, at, words, noise)
+        for step in range(steps):
+            if late:
+                slot = at % history.shape[0]
+                for i in range(history.shape[1]):
+                    history[slot, i] = gating_e[i]
+                arrive_late(weights, delays, history, slot, arriving)
+            else:
+                arrive(weights, gating_e, arriving)
+            if prescribed:
+                row = at - first * steps
+                move(c, arriving, gating_e, gating_i, given[row, 0], given[row, 1], firing)
+            else:
+                move(c, arriving, gating_e, gating_i, noise[step, 0], noise[step, 1], firing)
+            at += 1
+        inflate(haemo, seconds, gating_e, signal, flow, volume, deoxy)
+        if traced:
             for i in range(width):
-                total[i] += gating_e[i]
-                rate[i] += firing[i]
-            if traced:
-                for i in range(width):
-                    trace[image * samples + sample, 0, i] = gating_e[i]
-                    trace[image * samples + sample, 1, i] = gating_i[i]
+                trace[sample - base, 0, i] = gating_e[i]
+                trace[sample - base, 1, i] = gating_i[i]
+        image = (sample - base) // samples
+        total, rate = sums[image, GATING], sums[image, FIRING]
         for i in range(width):
-            total[i] /= samples
-            rate[i] /= samples
-            sums[image, 2, i] = signal[i]
-            sums[image, 3, i] = flow[i]
-            sums[image, 4, i] = volume[i]
-            sums[image, 5, i] = deoxy[i]
+            total[i] += gating_e[i]
+            rate[i] += firing[i]
+        if (sample - base + 1) % samples == 0:
+            for i in range(width):
+                total[i] /= samples
+                rate[i] /= samples
+                sums[image, 2, i] = signal[i]
+                sums[image, 3, i] = flow[i]
+                sums[image, 4, i] = volume[i]
+                sums[image, 5, i] = deoxy[i]
