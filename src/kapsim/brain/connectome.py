@@ -281,13 +281,16 @@ class Connectome:
     def __len__(self) -> int:
         return len(self.regions)
 
-    def normalised(self, how: str = "maximum") -> Matrix:
+    def normalised(self, how: str = "maximum", *, exponent: float = 1.0) -> Matrix:
         """Return the weights divided by one number.
 
         Parameters
         ----------
         how : str
             One of `NORMALISATIONS`. A coupling means nothing without it.
+        exponent : float, optional
+            Power, above 0, to which each weight is raised first: counts span five decades, synaptic strength hardly
+            does.
 
         Returns
         -------
@@ -302,14 +305,17 @@ class Connectome:
         if how not in NORMALISATIONS:
             why = "; rows are not normalised here, which would make all regions alike" if how.startswith("row") else ""
             raise InputError(f"no normalisation {one_line(how, 40)!r}: it is one of {', '.join(NORMALISATIONS)}{why}")
+        if not 0.0 < exponent < np.inf:
+            raise InputError(f"no exponent {exponent:g} of weights; give a number above 0, 1 for weights as they are")
+        weights = np.array(self.weights) if exponent == 1.0 else self.weights**exponent
         divisor = 1.0
         if how == "maximum":
-            divisor = float(self.weights.max())
+            divisor = float(weights.max())
         elif how == "spectral":
-            divisor = float(np.linalg.eigvalsh(self.weights)[-1])
+            divisor = float(np.linalg.eigvalsh(weights)[-1])
         elif how == "mean_strength":
-            divisor = float(self.weights.sum(axis=1).mean())
-        return self.weights / divisor
+            divisor = float(weights.sum(axis=1).mean())
+        return np.asarray(weights / divisor)
 
     def distances(self) -> Matrix:
         """Return straight distances between centroids in mm, shape (R, R); an `InputError` where there are none."""
