@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from kapsim.brain.engines import elementary, kernel
+from kapsim.brain.engines import kernel
 from kapsim.brain.noise import normals, simulation_keys, step_noise, threefry
 from kapsim.engine.runtime import jax_numpy
 from kapsim.errors import InputError
@@ -86,9 +86,9 @@ def test_elementary_functions_keep_their_digits() -> None:
     from numba import njit, vectorize
 
     x = np.concatenate([np.linspace(-700.0, 700.0, 20_001), np.linspace(-1.0, 1.0, 20_001)])
-    exponential = vectorize(["float64(float64)"])(lambda v: elementary.exponential(v))
+    exponential = vectorize(["float64(float64)"])(lambda v: kernel.exponential(v))
     np.testing.assert_allclose(exponential(x), np.exp(x), rtol=1e-15)
-    logarithm = vectorize(["float64(float64)"])(lambda v: elementary.logarithm(v))
+    logarithm = vectorize(["float64(float64)"])(lambda v: kernel.logarithm(v))
     positive = np.exp(np.linspace(-700.0, 700.0, 20_001))
     np.testing.assert_allclose(logarithm(positive), np.log(positive), rtol=1e-15, atol=1e-15)
     near = 1.0 + np.linspace(-1e-3, 1e-3, 2_001)
@@ -97,7 +97,7 @@ def test_elementary_functions_keep_their_digits() -> None:
     @njit(error_model="numpy")
     def rectify(x: Array, out: Array) -> None:
         for i in range(len(x)):
-            out[i] = elementary.rectified_from(x[i], -x[i] / elementary.expm1_or_one(x[i]))
+            out[i] = kernel.rectified_from(x[i], -x[i] / kernel.expm1_or_one(x[i]))
 
     from kapsim.mechanisms.operators import rectified
 

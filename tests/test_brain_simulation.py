@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 from unittest.mock import patch
 
@@ -150,6 +151,19 @@ def test_what_is_discarded_is_only_not_kept(engine: str) -> None:
     np.testing.assert_array_equal(later.final.excitatory, whole.final.excitatory)
     assert later.time_s[0] == pytest.approx(0.1)
     assert short(engine, discard_s=None, duration_s=0.1).provenance["discarded_s"] == pytest.approx(20.0)
+
+
+def test_memory_does_not_grow_with_the_steps() -> None:
+    def peak(seconds: float) -> int:
+        tracemalloc.start()
+        run = short(duration_s=seconds, chunk=2)
+        kept = sum(part.nbytes for part in (run.bold, run.gating, run.rate))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most - 4 * kept  # of what is kept, BOLD has four parts
+
+    short(duration_s=0.2)
+    assert abs(peak(8.0) - peak(0.8)) < 100_000  # the noise alone would be 14 MB
 
 
 def test_a_region_has_the_same_noise_whatever_the_number_of_regions() -> None:

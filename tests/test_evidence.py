@@ -378,5 +378,5 @@ def test_the_command_prints_problems_and_a_count(tmp_path: Path, capsys: pytest.
     assert check_module.main([str(path)]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "1 files, 1 problems"
     path.write_text(yaml.safe_dump([PARAMETER]), encoding="utf-8")
-    assert check_module.main([str(path)]) == 1164
-    assert check_module.main(["--help"]) == 1164
+    assert check_module.main([str(path)]) == 0
+    assert check_module.main(["--help"]) == 0

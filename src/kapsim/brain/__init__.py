@@ -13,23 +13,32 @@ if TYPE_CHECKING:
     from kapsim.brain.atlases import ATLASES, empirical_connectivity, load_atlas
     from kapsim.brain.connectome import Connectome
     from kapsim.brain.connectome_files import load_connectome, save_connectome
+    from kapsim.brain.mean_field import Gating, MeanField, RegionalInputs
     from kapsim.brain.regions import Regions
+    from kapsim.brain.simulation import BrainRun, simulate
 
 _HOMES = {
     **dict.fromkeys(("ATLASES", "empirical_connectivity", "load_atlas"), "atlases"),
     "Connectome": "connectome",
     "Regions": "regions",
     **dict.fromkeys(("load_connectome", "save_connectome"), "connectome_files"),
+    **dict.fromkeys(("Gating", "MeanField", "RegionalInputs"), "mean_field"),
+    **dict.fromkeys(("BrainRun", "simulate"), "simulation"),
 }
 
 __all__ = [
     "ATLASES",
+    "BrainRun",
     "Connectome",
+    "Gating",
+    "MeanField",
+    "RegionalInputs",
     "Regions",
     "empirical_connectivity",
     "load_atlas",
     "load_connectome",
     "save_connectome",
+    "simulate",
 ]
 
 

@@ -5,7 +5,7 @@ noise. The counter is hashed by Threefry-2x32 with 20 rounds (Salmon 2011, the g
 two words become the two normals of the region's pools by the Box-Muller transform. A normal has the resolution of a
 32-bit word; its largest size is 6.8.
 
-Here for whole arrays, of NumPy or JAX; `engines/elementary.py` has the same for one number inside compiled loops.
+Here for whole arrays, of NumPy or JAX; `engines/kernel.py` has the same for one number inside compiled loops.
 """
 
 from __future__ import annotations

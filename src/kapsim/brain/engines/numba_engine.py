@@ -1,8 +1,12 @@
-"""The compiled engine: one simulation a thread, each by `kernel.advance`."""
+"""The compiled engine: one simulation a thread, each by `kernel.advance`.
+
+A simulation alone has its noise drawn ahead by a second thread, where there is one; the numbers are the same.
+"""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,6 +17,8 @@ from kapsim.brain.engines.plan import Plan, Solved, empty, put
 from kapsim.brain.mean_field import MS_PER_S
 
 Array = NDArray[Any]
+#: Steps whose noise is drawn ahead; two such blocks stay within a processor's cache.
+AHEAD_STEPS = 200
 
 
 def run(plan: Plan, *, threads: int, chunk: int) -> Solved:
@@ -23,19 +29,24 @@ def run(plan: Plan, *, threads: int, chunk: int) -> Solved:
     if plan.delays is not None:
         delays = _padded(plan.delays.T, np.dtype(np.int32), square=True)
 
-    def one(simulation: int) -> None:
-        _simulate(plan, simulation, weights, delays, chunk, solved)
+    def one(simulation: int, helper: Executor | None = None) -> None:
+        _simulate(plan, simulation, weights, delays, chunk, solved, helper)
 
-    if threads == 1 or plan.simulations == 1:
+    if threads == 1:
         for simulation in range(plan.simulations):
             one(simulation)
+    elif plan.simulations == 1:
+        with ThreadPoolExecutor(1) as pool:
+            one(0, pool)
     else:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(one, range(plan.simulations)))
     return solved
 
 
-def _simulate(plan: Plan, simulation: int, weights: Array, delays: Array, chunk: int, solved: Solved) -> None:
+def _simulate(
+    plan: Plan, simulation: int, weights: Array, delays: Array, chunk: int, solved: Solved, helper: Executor | None
+) -> None:
     double = np.dtype(np.float64)
     initial = [part[simulation] for part in plan.initial]
     gating = _padded(np.stack(initial), plan.dtype)
@@ -53,28 +64,62 @@ def _simulate(plan: Plan, simulation: int, weights: Array, delays: Array, chunk:
         kept = plan.traced and place is not None
         trace = np.zeros((count * plan.samples if kept else 0, 2, width))
         sums = np.zeros((count, 6, width))
-        kernel.advance(
-            weights,
-            delays,
-            history,
-            coefficients,
-            haemo,
-            plan.seconds,
-            plan.keys[simulation],
-            noise,
-            start * plan.steps_per_volume,
-            plan.steps,
-            plan.samples,
-            gating,
-            vessels,
-            sums,
-            trace,
-        )
+        begin, key = start * plan.samples, plan.keys[simulation]
+        for first, some, given_here in _blocks(plan, key, begin, count * plan.samples, noise, helper, width):
+            kernel.advance(
+                weights,
+                delays,
+                history,
+                coefficients,
+                haemo,
+                plan.seconds,
+                key,
+                given_here,
+                first,
+                some,
+                begin,
+                plan.steps,
+                plan.samples,
+                gating,
+                vessels,
+                sums,
+                trace,
+            )
         if place is not None:
             sums[:, kernel.FIRING] /= plan.field.curvature_e
             put(solved, plan, simulation, place, sums[..., :regions], trace[..., :regions])
     for room, row in zip(solved.final, gating, strict=True):
         room[simulation] = row[:regions]
+
+
+def _blocks(
+    plan: Plan, key: Array, begin: int, count: int, given: Array, helper: Executor | None, width: int
+) -> Iterator[tuple[int, int, Array]]:
+    """Yield first sample, number of samples and noise: as given, none (the loop draws), or drawn ahead by `helper`."""
+    if given.size or helper is None:
+        yield begin, count, given
+        return
+    size = max(1, AHEAD_STEPS // plan.steps)
+    rooms = [np.empty((min(size, count) * plan.steps, 2, width)) for _ in range(2)]
+    words = np.zeros((2, width), np.uint32)
+    starts = range(begin, begin + count, size)
+
+    def drawn(turn: int) -> Future[Array]:
+        first = starts[turn]
+        room = rooms[turn % 2][: min(size, begin + count - first) * plan.steps]
+
+        def fill() -> Array:
+            kernel.draw(key, first * plan.steps, words, room)
+            return room
+
+        return helper.submit(fill)
+
+    coming = drawn(0)
+    for turn, first in enumerate(starts):
+        room = coming.result()
+        if turn + 1 < len(starts):
+            coming = drawn(turn + 1)
+        yield first, len(room) // plan.steps, room
 
 
 def _padded(values: Array, dtype: np.dtype[Any], *, square: bool = False, fill: float = 0.0) -> Array:
