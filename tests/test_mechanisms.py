@@ -89,6 +89,12 @@ REASONED: dict[tuple[str, str], str] = {
     ("acute.py", "3.0"): "mean arterial pressure by convention: a third systolic, two thirds diastolic",
     ("inflammation.py", "4.0"): "the 4ac of a quadratic equation",
     ("operators.py", "1e-08"): "CORNER: width of the smooth corner at zero, a numerical choice",
+    ("operators.py", "0.01"): "SERIES: where `rectified` goes by its series, a numerical choice",
+    ("operators.py", "40.0"): "an exponent beyond which `rectified` is 1e-15",
+    **dict.fromkeys(
+        [("operators.py", text) for text in ("12.0", "720.0", "6.0", "180.0", "5040.0")],
+        "coefficients of the series of x / (1 − e^−x) and of its derivative",
+    ),
     ("pharmacokinetics.py", "0.6931471805599453"): "LOG_2: half-life times rate",
 }
 

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 import kapsim
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("jax", "plotly", "sympy", "xarray")
+HEAVY = ("jax", "numba", "plotly", "sympy", "xarray")
 # Written so that this file does not match itself.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|farm|root|home/\w+|opt/\w+)[/]|(?<![\w./-])shared[/]")
 INDEX = re.compile(r"https?:|--(?:extra-)?index-url|--find-links|file:")
@@ -70,8 +70,9 @@ def test_import_takes_less_than_three_tenths_of_a_second() -> None:
         "import kapsim",
         "import runpy; sys.argv = ['kapsim', '--help']; runpy.run_module('kapsim', run_name='__main__')",
         "from kapsim import load_protocol; load_protocol('kap_six_sessions')",
+        "from kapsim.brain import load_atlas; load_atlas().normalised('spectral')",
     ],
-    ids=["import", "help", "load a protocol"],
+    ids=["import", "help", "load a protocol", "load a connectome"],
 )
 def test_no_heavy_import(code: str) -> None:
     report = f"atexit.register(lambda: print('loaded:', *[name for name in {HEAVY} if name in sys.modules]))"

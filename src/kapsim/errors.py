@@ -34,3 +34,7 @@ class SolverError(KapsimError):
             f"the solution of patient {patient} broke down after {time_h:.4g} h ({state} is not finite); "
             "check that patient's parameters, or report it with the seed"
         )
+
+
+class FixedPointError(KapsimError):
+    """A resting state of the cortex does not hold, or cannot be followed to where it was to go."""

@@ -20,6 +20,9 @@ Value = Any
 CORNER = 1e-8
 LOG_CORNER = math.log(CORNER)
 
+#: Where `rectified` goes by its series: the first term left out is then below 1e-16.
+SERIES = 0.01
+
 
 def _library(*values: Value) -> str:
     """Name the array library that `values` belong to: 'sympy', 'jax' or 'numpy'."""
@@ -97,3 +100,33 @@ def expit(x: Value) -> Value:
     if _library(x) == "sympy":
         return 1 / (1 + exp(-x))
     return 0.5 * (1.0 + _call("tanh", 0.5 * x))
+
+
+def rectified(x: Value) -> Value:
+    """Return x / (1 − e^−x): about x where x is large, 0 far below zero, 1 at zero, smooth everywhere.
+
+    Near zero it is its series, so that value and gradient keep their digits; the exponent is held below 40, where the
+    value is 1e-15.
+    """
+    if _library(x) == "sympy":
+        return x / (1 - exp(-x))
+    near = _call("abs", x) < SERIES
+    far = -_call("where", near, 1.0, x)
+    y = x * x
+    series = 1.0 + x / 2.0 + y / 12.0 - y * y / 720.0
+    return _call("where", near, series, far / _call("expm1", minimum(far, 40.0)))
+
+
+def rectified_slope(x: Value) -> Value:
+    """Return the derivative of `rectified` at x, 0 to 1: with f its value, f + f (1 − f) / x, a series near zero."""
+    if _library(x) == "sympy":
+        import sympy
+
+        at = sympy.Dummy()
+        return sympy.diff(rectified(at), at).subs(at, x)
+    near = _call("abs", x) < SERIES
+    far = _call("where", near, 1.0, x)
+    f = rectified(far)
+    y = x * x
+    series = 0.5 + x * (1.0 / 6.0 - y / 180.0 + y * y / 5040.0)
+    return _call("where", near, series, f + f * (1.0 - f) / far)
