@@ -7,7 +7,7 @@ UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/p
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format lock browser clean
+.PHONY: help demo test slow lint format lock browser clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,9 @@ demo: $(VENV)/.demo-ready  ## simulate six KAP sessions and leave demo/report.ht
 
 test: lint  ## everything: style, types, tests
 	$(BIN)/python -m pytest
+
+slow: $(VENV)/.test-ready  ## the scientific checks that take minutes, in full; their small forms are in `make test`
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.test-ready  ## style and types only
 	$(BIN)/ruff check

@@ -113,7 +113,6 @@ def test_variants_differ_in_their_switches_alone(variant, single_infusion):
     assert rest(system) == rest(single_infusion)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("protocol", named_protocols())
 def test_every_protocol_is_valid_with_units(protocol):
     assert problems(sbml_text(export_system(protocol))) == []
