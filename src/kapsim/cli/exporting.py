@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from kapsim.cli.options import NOTE, Ignore, Kinetics, PatientFile, Seed, Varian
 from kapsim.statements import DISCLAIMER
 
 if TYPE_CHECKING:
-    from kapsim.exchange.sbml.system import System
+    from kapsim.exchange.sbml.system import System  # not among the annotations that a command is read from
 
 export_app = typer.Typer(
     name="export",
@@ -30,57 +31,57 @@ DrugOnly = Annotated[bool, typer.Option("--drug-only", help="Doses and concentra
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")]
 
 
-@export_app.command(epilog=NOTE)
-def sbml(
-    protocol: Protocol,
-    out: Out,
-    patient: PatientFile = None,
-    variant: Variant = "standard",
-    kinetics: Kinetics = "default",
-    person: Person = None,
-    seed: Seed = 0,
-    drug_only: DrugOnly = False,
-) -> None:
-    """Write a protocol for one person as SBML Level 3 Version 2."""
+def _command(content: Callable[[System], bytes], text: str) -> Callable[..., None]:
+    """Return the command that writes what `content` makes of a system."""
+
+    def export(
+        protocol: Protocol,
+        out: Out,
+        patient: PatientFile = None,
+        variant: Variant = "standard",
+        kinetics: Kinetics = "default",
+        person: Person = None,
+        seed: Seed = 0,
+        drug_only: DrugOnly = False,
+    ) -> None:
+        from kapsim.exchange.sbml.exporting import export_system
+        from kapsim.files import write_together
+
+        system = export_system(
+            protocol, patient, variant=variant, kinetics=kinetics, person=person, seed=seed, drug_only=drug_only
+        )
+        write_together({out: content(system)})
+        typer.echo(f"{len(system.states)} states, {len(system.constants)} constants, {len(system.events)} events")
+        typer.echo(f"\n{DISCLAIMER}\n\nfile: {out}")
+
+    export.__doc__ = text
+    return export
+
+
+def _sbml(system: System) -> bytes:
     from kapsim.exchange.sbml.document import sbml_text
 
-    system = _system(protocol, patient, variant, kinetics, person, seed, drug_only)
-    _write(out, sbml_text(system).encode("utf-8"), system)
+    return sbml_text(system).encode("utf-8")
 
 
-@export_app.command(epilog=NOTE)
-def antimony(
-    protocol: Protocol,
-    out: Out,
-    patient: PatientFile = None,
-    variant: Variant = "standard",
-    kinetics: Kinetics = "default",
-    person: Person = None,
-    seed: Seed = 0,
-    drug_only: DrugOnly = False,
-) -> None:
-    """Write the same in Antimony, which is for reading."""
+def _antimony(system: System) -> bytes:
     from kapsim.exchange.sbml.document import antimony_text
 
-    system = _system(protocol, patient, variant, kinetics, person, seed, drug_only)
-    _write(out, antimony_text(system).encode("utf-8"), system)
+    return antimony_text(system).encode("utf-8")
 
 
-@export_app.command(epilog=NOTE)
-def archive(
-    protocol: Protocol,
-    out: Out,
-    patient: PatientFile = None,
-    variant: Variant = "standard",
-    kinetics: Kinetics = "default",
-    person: Person = None,
-    seed: Seed = 0,
-) -> None:
-    """Write a COMBINE archive: SBML, and SED-ML that draws the report's main figure for this person."""
+def _archive(system: System) -> bytes:
     from kapsim.exchange.sbml.archive import archive_bytes
 
-    system = _system(protocol, patient, variant, kinetics, person, seed, False)
-    _write(out, archive_bytes(system), system)
+    return archive_bytes(system)
+
+
+for _name, _content, _text in (
+    ("sbml", _sbml, "Write a protocol for one person as SBML Level 3 Version 2."),
+    ("antimony", _antimony, "Write the same in Antimony, which is for reading."),
+    ("archive", _archive, "Write a COMBINE archive: SBML, and SED-ML that draws the report's main figure."),
+):
+    export_app.command(_name, epilog=NOTE)(_command(_content, _text))
 
 
 @export_app.command(epilog=NOTE)
@@ -103,27 +104,3 @@ def petab(
     with output_folder(out) as folder:
         write_together({folder / name: content for name, content in contents.items()})
     typer.echo(f"{DISCLAIMER}\n\nproblem: {out / PROBLEM}")
-
-
-def _system(
-    protocol: str,
-    patient: Path | None,
-    variant: str,
-    kinetics: str,
-    person: int | None,
-    seed: int,
-    drug_only: bool,
-) -> System:
-    from kapsim.exchange.sbml.exporting import export_system
-
-    return export_system(
-        protocol, patient, variant=variant, kinetics=kinetics, person=person, seed=seed, drug_only=drug_only
-    )
-
-
-def _write(path: Path, content: bytes, system: System) -> None:
-    from kapsim.files import write_together
-
-    write_together({path: content})
-    typer.echo(f"{len(system.states)} states, {len(system.constants)} constants, {len(system.events)} events")
-    typer.echo(f"\n{DISCLAIMER}\n\nfile: {path}")
