@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kapsim.cli import checking, comparing, listings, runs, tables, validating
+from kapsim.cli import brain, checking, comparing, listings, runs, tables, validating
 from kapsim.cli.options import NOTE
 from kapsim.errors import KapsimError
 from kapsim.evidence import cli as evidence_cli
@@ -27,6 +27,7 @@ app.command(epilog=NOTE)(runs.run)
 app.command(epilog=NOTE)(comparing.compare)
 app.command(epilog=NOTE)(runs.demo)
 app.command(epilog=NOTE)(tables.events)
+app.command(epilog=NOTE)(brain.brain)
 app.command(epilog=NOTE)(checking.check)
 app.command(epilog=NOTE)(validating.validate)
 app.add_typer(listings.protocols_app, epilog=NOTE)
