@@ -58,6 +58,12 @@ Array = NDArray[np.float64]
 Points = Mapping[str, Sequence[Sequence[FixedPoint | None]]]
 
 ARMS = ("placebo", "drug")
+#: What holds of every figure that is printed.
+LIMITS = (
+    "Effect sizes hold sampling error and what is drawn of people, and are upper limits; the mean connectivity of the "
+    "model is a tenth of the measured one, so that signs and effect sizes can be compared, differences of z cannot "
+    "(docs/brain.md)."
+)
 #: Draws behind the spread of scans.
 SCANS = 200
 #: Name → (unit, long name) of measures that are no connectivity.
@@ -428,6 +434,28 @@ def _labelled(
             "global_signal": "kept" if scan.global_signal else "removed",
         },
     )
+
+
+def measure_rows(study: xr.Dataset, hour: int) -> list[dict[str, Any]]:
+    """Return every measure at an hour: means over people under placebo and drug, difference, effect size and power."""
+    values, effects = study["value"].values[..., hour], json.loads(study.attrs["effects"])[hour]
+    found = []
+    for row, name in enumerate(study["measure"].values):
+        placebo, drug = (float(np.mean(values[row, :, arm])) for arm in (0, 1))
+        effect = effects.get(str(name), {})
+        found.append(
+            {
+                "measure": str(name),
+                "name": str(study["measure_name"].values[row]),
+                "unit": str(study["measure_unit"].values[row]),
+                "placebo": placebo,
+                "drug": drug,
+                "difference": drug - placebo,
+                "effect_size": effect.get("size", float("nan")),
+                "power": effect.get("power", float("nan")),
+            }
+        )
+    return found
 
 
 def warnings_of(study: xr.Dataset) -> list[str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json as json_format
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
     from kapsim.brain import Connectome
 
 RESULTS, REPORT, BIDS = "brain.nc", "brain.html", "bids"
-#: What holds of every figure that is printed.
-LIMITS = (
-    "Effect sizes hold sampling error and what is drawn of people, and are upper limits; the mean connectivity of the "
-    "model is a tenth of the measured one, so that signs and effect sizes can be compared, differences of z cannot "
-    "(docs/brain.md)."
-)
 
 
 def brain(
@@ -149,36 +142,8 @@ def read_connectome(name: str) -> Connectome:
     return load_connectome(name)
 
 
-def _effects(study: xr.Dataset) -> list[dict[str, dict[str, float]]]:
-    return list(json_format.loads(study.attrs["effects"]))
-
-
-def rows(study: xr.Dataset, hour: int) -> list[dict[str, Any]]:
-    """Return every measure at an hour: means over people under placebo and drug, difference, effect size and power."""
-    import numpy as np
-
-    values, effects = study["value"].values[..., hour], _effects(study)[hour]
-    found = []
-    for row, name in enumerate(study["measure"].values):
-        placebo, drug = (float(np.mean(values[row, :, arm])) for arm in (0, 1))
-        effect = effects.get(str(name), {})
-        found.append(
-            {
-                "measure": str(name),
-                "name": str(study["measure_name"].values[row]),
-                "unit": str(study["measure_unit"].values[row]),
-                "placebo": placebo,
-                "drug": drug,
-                "difference": drug - placebo,
-                "effect_size": effect.get("size", float("nan")),
-                "power": effect.get("power", float("nan")),
-            }
-        )
-    return found
-
-
 def _print_json(study: xr.Dataset, files: dict[str, str]) -> None:
-    from kapsim.brain_study import sign_sentence, warnings_of
+    from kapsim.brain_study import LIMITS, measure_rows, sign_sentence, warnings_of
     from kapsim.statements import DISCLAIMER
 
     hours = [
@@ -186,7 +151,7 @@ def _print_json(study: xr.Dataset, files: dict[str, str]) -> None:
             "hour": float(hour),
             "measures": [
                 {key: number(value) if isinstance(value, float) else value for key, value in row.items()}
-                for row in rows(study, k)
+                for row in measure_rows(study, k)
             ],
         }
         for k, hour in enumerate(study["hour"].values)
@@ -206,7 +171,7 @@ def _print_json(study: xr.Dataset, files: dict[str, str]) -> None:
 
 
 def _print(study: xr.Dataset) -> None:
-    from kapsim.brain_study import sign_sentence, warnings_of
+    from kapsim.brain_study import LIMITS, sign_sentence, warnings_of
     from kapsim.statements import DISCLAIMER
 
     console = output()
@@ -224,6 +189,7 @@ def _table(study: xr.Dataset, hour: int) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from kapsim.brain_study import measure_rows
     from kapsim.report.theme import number_text, percent_text
 
     people, minutes = study.sizes["subject"], float(study.attrs["minutes"])
@@ -240,7 +206,7 @@ def _table(study: xr.Dataset, hour: int) -> Table:
     for heading in ("placebo", "drug", "difference", "effect size", "power"):
         table.add_column(heading, justify="right")
     table.add_column("unit")
-    for row in rows(study, hour):
+    for row in measure_rows(study, hour):
         numbers = (number_text(row[key]) for key in ("placebo", "drug", "difference", "effect_size"))
         table.add_row(escape(row["name"]), *numbers, percent_text(row["power"]), row["unit"])
     return table
