@@ -1,8 +1,8 @@
 """Hold the cortex at full size against every brain record: `python scripts/brain_drug.py` (a minute).
 
-Each record that can be simulated is, in the typical healthy or depressed person, at the working point, by fixed points and
-the connectivity of long scans, under two atlases, with and without the global signal. Signs are compared; sizes only
-where they mean the same. It writes the table of docs/brain.md between its markers. Nothing is fitted to anything here.
+Each record that can be simulated is, in the typical healthy or depressed person, at the working point, by fixed points
+and the connectivity of long scans, under two atlases, with and without the global signal. Signs are compared, and sizes
+only where they mean the same. It writes the table of docs/brain.md between its markers. Nothing is fitted to anything here.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from kapsim.brain import load_atlas
 from kapsim.brain.connectome import Connectome
 from kapsim.brain.fixed_point import FixedPoint
+from kapsim.brain.haemodynamics import Balloon
 from kapsim.brain.mean_field import MeanField
 from kapsim.brain.measures import drawn_effect, effective_samples, mean_link, relative_activity, task_response
 from kapsim.brain.moments import RESTING_BAND, correlation, seen_covariance, without_global_signal
-from kapsim.brain.haemodynamics import Balloon
+from kapsim.brain.states import CorticalStates
 from kapsim.brain.working_point import working_point
 from kapsim.brain_study import settled, study_states
 from kapsim.evidence import load_observed, load_parameters
@@ -100,7 +101,8 @@ class Contrast:
 
 
 def main() -> int:
-    rows, states, chains = [], {}, {}
+    rows, states = [], {}
+    chains: dict[str, dict[str, CorticalStates]] = {}
     for record in load_observed():
         if not (record.id.split(".")[0] and record.outcome.observable.startswith(("brain.", "dmn.", "eeg."))):
             continue
@@ -110,7 +112,7 @@ def main() -> int:
         reason = next((why for part, why in CANNOT.items() if observable.startswith(part)), None)
         if record.use == "none" and reason is None:
             reason = "no outcome of a regimen"
-        doses = record.regimen.doses if record.regimen else ()
+        doses = record.regimen.doses
         if reason is None and not doses and record.outcome.against not in ("healthy", None):
             reason = "no ketamine is given"
         if record.id.startswith("zhou2020"):
@@ -137,7 +139,12 @@ def main() -> int:
         rows.append([record.id, _what(record), shown, *cells])
         print(rows[-1], flush=True)
     block = markdown(
-        ("record", "what", "observed", *(f"{name}, global signal {word}" for name in ATLASES for word in ("kept", "removed"))),
+        (
+            "record",
+            "what",
+            "observed",
+            *(f"{name}, global signal {word}" for name in ATLASES for word in ("kept", "removed")),
+        ),
         rows,
     )
     text = PAGE.read_text(encoding="utf-8")
@@ -147,13 +154,16 @@ def main() -> int:
     right = sum(cell.startswith("right") for row in rows for cell in row[3:])
     wrong = sum(cell.startswith("wrong") for row in rows for cell in row[3:])
     note = f"\n\nOf {right + wrong} signs {right} are right and {wrong} wrong."
-    PAGE.write_text(f"{head}{mark}{block}{note}\n<!-- drug: end -->{rest.partition('<!-- drug: end -->')[2]}", encoding="utf-8")
+    PAGE.write_text(
+        f"{head}{mark}{block}{note}\n<!-- drug: end -->{rest.partition('<!-- drug: end -->')[2]}", encoding="utf-8"
+    )
     return 0
 
 
 def _key(record, hour) -> str:  # type: ignore[no-untyped-def]
     doses = record.regimen.doses if record.regimen else ()
-    return f"{hour}|{record.group.diagnosis}|{record.outcome.against}|{[(d.drug, d.amount, d.unit, d.duration_min) for d in doses]}"
+    given = [(dose.drug, dose.amount, dose.unit, dose.duration_min) for dose in doses]
+    return f"{hour}|{record.group.diagnosis}|{record.outcome.against}|{given}"
 
 
 def _what(record) -> str:  # type: ignore[no-untyped-def]
@@ -162,7 +172,7 @@ def _what(record) -> str:  # type: ignore[no-untyped-def]
         return METABOLISM[record.id][0]
     if record.id in LINKS or name in LINKS:
         return LINKS.get(record.id, LINKS.get(name))[0]  # type: ignore[index]
-    return name
+    return str(name)
 
 
 def contrast(connectome: Connectome, record, hour: float, chains) -> Contrast | None:  # type: ignore[no-untyped-def]
@@ -170,9 +180,7 @@ def contrast(connectome: Connectome, record, hour: float, chains) -> Contrast | 
     illness = not record.regimen or not record.regimen.doses
     healthy = record.group.diagnosis == "healthy"
     dose = None if illness else record.regimen.doses[0]
-    given = (
-        ("ketamine", 0.5, "mg/kg", 40.0) if dose is None else (dose.drug, dose.amount, dose.unit, dose.duration_min)
-    )
+    given = ("ketamine", 0.5, "mg/kg", 40.0) if dose is None else (dose.drug, dose.amount, dose.unit, dose.duration_min)
     protocol = parse_protocol(
         f"schema_version: 1\nname: record\ntitle: A record\nhorizon: 2 wk\ndoses:\n- drug: {given[0]}\n  route: iv\n"
         f"  amount: {given[1]} {given[2]}\n  duration: {given[3]} min\n  at: 0 h\n"
@@ -184,10 +192,7 @@ def contrast(connectome: Connectome, record, hour: float, chains) -> Contrast | 
     states = chains[key]
     model, coupling = MeanField.build(), working_point().scaled(connectome)
     first, second = ("placebo", "drug")
-    if illness:
-        pair = (states[first].healthy(), states[first])
-    else:
-        pair = (states[first], states[second])
+    pair = (states[first].healthy(), states[first]) if illness else (states[first], states[second])
     found = [settled(state, 0, coupling, connectome.regions, model)[0] for state in pair]
     if found[0] is None or found[1] is None:
         return None
@@ -207,7 +212,10 @@ def scored(record, observed: float, pair: Contrast) -> list[str]:  # type: ignor
         if record.id == "li2018.precuneus":
             rows, cortex = called("precuneus", "pCun")(pair.connectome), slice(None)
             shares = [float(rate[rows].mean() / rate[cortex].mean()) for rate in rates]
-            return [f"{_verdict(shares[1] - shares[0], observed)}: {100.0 * (shares[1] / shares[0] - 1.0):+.2f} %", "the same"]
+            return [
+                f"{_verdict(shares[1] - shares[0], observed)}: {100.0 * (shares[1] / shares[0] - 1.0):+.2f} %",
+                "the same",
+            ]
         change = float(relative_activity(rates[1], regions) / relative_activity(rates[0], regions) - 1.0)
         return [f"{_verdict(change, observed)}: {100.0 * change:+.2f} %", "the same"]
     if name == "brain.sgacc_activity":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,8 @@ def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     said = json.loads(capsys.readouterr().out)
     assert said["hours"][0]["measures"][0]["measure"] == "dmn_within"
     assert {"placebo", "drug", "difference", "effect_size", "power"} <= set(said["hours"][0]["measures"][0])
+
+
+def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(Path(__file__).parents[1] / "docs" / "examples" / "brain_dmn.py"), run_name="__main__")
+    assert "default mode network at 0.67 h" in capsys.readouterr().out

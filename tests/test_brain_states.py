@@ -53,7 +53,8 @@ def test_inhibition_that_has_followed_the_whole_block_brings_every_region_back()
     states = made(cut_interneuron=cut, drift_interneuron=cut, cut_excitatory=0.3 * cut, drift_excitatory=0.3 * cut)
     moved = settled(states, 0, COUPLING, CORTEX.regions, MeanField.build())[0]
     home = settled(made(), 0, COUPLING, CORTEX.regions, MeanField.build())[0]
-    assert moved is not None and home is not None
+    assert moved is not None
+    assert home is not None
     np.testing.assert_allclose(moved.firing.excitatory, home.firing.excitatory, rtol=1e-9)
 
 

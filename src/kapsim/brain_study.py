@@ -2,10 +2,10 @@
 
 The chain says what block and slow states are at each hour (`brain.states`), the whole-brain model what a scanner would
 see. Placebo is the same protocol with saline in the place of every drug. A person has the same noise in every scan, so
-differences hold no chance but what the drug makes of it, and the scans of a person who is not changed are the same bits.
+differences hold no chance but what the drug makes of it; scans of a person who is not changed are the same bits.
 
-What a real study would see is another thing: there each scan has a noise of its own. The attribute `effects` therefore puts the
-simulated difference over the spread that scans of this length, and these people, would have.
+What a real study would see is another thing: there each scan has a noise of its own. The attribute `effects` therefore
+puts the simulated difference over the spread that scans of this length, and these people, would have.
 """
 
 from __future__ import annotations
@@ -322,7 +322,12 @@ def _task(points: Points, regions: Regions, shape: tuple[int, ...]) -> Array:
 
 
 def _study_effects(
-    points: Points, names: Mapping[str, tuple[str, str]], values: Array, scan: Scan, regions: Regions, people: int,
+    points: Points,
+    names: Mapping[str, tuple[str, str]],
+    values: Array,
+    scan: Scan,
+    regions: Regions,
+    people: int,
     seed: int,
 ) -> dict[str, str]:
     """Return effect sizes and power as an attribute: hour by hour, measure by measure, null where there is none.
@@ -356,8 +361,11 @@ def _study_effects(
                 at = list(names).index(name)
                 sampling = 0.5 * (drawn[0].var(ddof=1) + drawn[1].var(ddof=1))
                 differing = float((true[:, 1] - true[:, 0]).var(ddof=1))
-                row[name] = _paired(float((values[at, :, 1, hour] - values[at, :, 0, hour]).mean()),
-                                    2.0 * float(sampling) + differing, people)
+                row[name] = _paired(
+                    float((values[at, :, 1, hour] - values[at, :, 0, hour]).mean()),
+                    2.0 * float(sampling) + differing,
+                    people,
+                )
         found.append(row)
     return {"effects": json.dumps(found)}
 
@@ -374,9 +382,18 @@ def _paired(difference: float, variance: float, people: int) -> dict[str, float]
 
 
 def _labelled(
-    connectome: Connectome, scan: Scan, hours: Array, seed: int, run: BrainRun, index: NDArray[np.int64],
-    series: Array, seen: Array, connectivity: Array, branch: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    names: Mapping[str, tuple[str, str]], values: Array,
+    connectome: Connectome,
+    scan: Scan,
+    hours: Array,
+    seed: int,
+    run: BrainRun,
+    index: NDArray[np.int64],
+    series: Array,
+    seen: Array,
+    connectivity: Array,
+    branch: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    names: Mapping[str, tuple[str, str]],
+    values: Array,
 ) -> xr.Dataset:
     import xarray as xr
 
@@ -385,12 +402,18 @@ def _labelled(
     variables = {
         "bold": ((*by, "volume", "region"), series[index], {"units": "1", "long_name": "BOLD, relative change"}),
         "bold_clean": (
-            (*by, "volume", "region"), seen[index],
-            {"units": "1", "long_name": "BOLD after the band-pass" + ("" if scan.global_signal else ", global signal removed")},
+            (*by, "volume", "region"),
+            seen[index],
+            {
+                "units": "1",
+                "long_name": "BOLD after the band-pass" + ("" if scan.global_signal else ", global signal removed"),
+            },
         ),
         "rate": ((*by, "region"), run.rate.mean(axis=1)[index], {"units": "Hz", "long_name": "mean excitatory rate"}),
         "connectivity": (
-            (*by, "region", "region_2"), connectivity[index], {"units": "1", "long_name": "Pearson correlation of BOLD"},
+            (*by, "region", "region_2"),
+            connectivity[index],
+            {"units": "1", "long_name": "Pearson correlation of BOLD"},
         ),
         "value": (("measure", *by), values, {"long_name": "measure; its unit is measure_unit"}),
         "off_low_branch": (by, branch[0], {"long_name": "1 where the low branch does not lead to this state"}),
@@ -463,9 +486,7 @@ def warnings_of(study: xr.Dataset) -> list[str]:
     lines = []
     for k, hour in enumerate(study["hour"].values):
         for a, arm in enumerate(study["arm"].values):
-            gone, high = (
-                int(study[name].values[:, a, k].astype(bool).sum()) for name in ("off_low_branch", "tipped")
-            )
+            gone, high = (int(study[name].values[:, a, k].astype(bool).sum()) for name in ("off_low_branch", "tipped"))
             if gone or high:
                 lines.append(
                     f"{arm} at {hour:.3g} h: the network leaves its low branch in {max(gone, high)} of "

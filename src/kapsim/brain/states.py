@@ -1,11 +1,11 @@
 """States: what the chain says of a person at an hour → what acts on the regions of their cortex.
 
-**Block** lowers NMDA coupling by a small share of itself: recurrent and long-range excitation by 1 − f_E B_P, excitation
-of interneurons by 1 − f_I B_I. The share is small because AMPA carries the rest of the current that the mean field's one
-constant stands for; published circuits use cuts of 2 and 3 %.
+**Block** lowers NMDA coupling by a small share of itself: recurrent and long-range excitation by 1 − f_E B_P,
+excitation of interneurons by 1 − f_I B_I. The share is small because AMPA carries the rest of the current that the mean
+field's one constant stands for; published circuits use cuts of 2 and 3 %.
 
-**Local inhibition** is at first what balanced the cortex before the drug, so that block moves rates. It then drifts, with
-the chain's time constant, to the inhibition at which every region would be back at its set point. That goal has a
+**Local inhibition** is at first what balanced the cortex before the drug, so that block moves rates. It then drifts,
+with the chain's time constant, to the inhibition at which every region would be back at its set point. That goal has a
 closed form and is, for cuts this small, linear in them; so the drift of inhibition is the inhibition that belongs to
 the drift of the cuts, two numbers a person.
 

@@ -1,6 +1,7 @@
 """Scans of the cortex as a folder in the shape of the Brain Imaging Data Structure, marked as simulated.
 
-Series of regions are derivatives there: ``sub-01/ses-drug/func/sub-01_ses-drug_task-rest_run-1_seg-dk68_timeseries.tsv``
+Series of regions are derivatives:
+``sub-01/ses-drug/func/sub-01_ses-drug_task-rest_run-1_seg-dk68_timeseries.tsv``
 with a JSON sidecar. Runs count the hours of the scans. It is no raw data set, and no person was in a scanner: every
 sidecar says so (`SimulatedData`).
 """

@@ -182,7 +182,12 @@ def carpet_spec(study: xr.Dataset, hour: int) -> tuple[dict[str, Any], Table]:
         "height": 520,
         "margin": {"l": 60, "r": 16, "t": 24, "b": 56},
         "xaxis": {"title": {"text": "time (min)"}, "anchor": "y2"},
-        "yaxis": {"domain": [0.53, 1.0], "title": {"text": "placebo"}, "showticklabels": False, "autorange": "reversed"},
+        "yaxis": {
+            "domain": [0.53, 1.0],
+            "title": {"text": "placebo"},
+            "showticklabels": False,
+            "autorange": "reversed",
+        },
         "yaxis2": {"domain": [0.0, 0.47], "title": {"text": "drug"}, "showticklabels": False, "autorange": "reversed"},
     }
     return {"data": data, "layout": layout}, _spread_table(study, clean)

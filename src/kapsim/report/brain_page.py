@@ -39,7 +39,7 @@ _FIGURES = (
         "carpet",
         "BOLD of all regions",
         carpet_spec,
-        "The first person, filtered, in standard deviations; regions ordered by network. Both scans have the same noise.",
+        "The first person, filtered, in standard deviations; regions by network. Both scans have the same noise.",
         "a row for each region over time, placebo above drug",
     ),
     (
