@@ -2,7 +2,7 @@
 
 Each record that can be simulated is, in the typical healthy or depressed person, at the working point, by fixed points
 and the connectivity of long scans, under two atlases, with and without the global signal. Signs are compared, and sizes
-only where they mean the same. It writes the table of docs/brain.md between its markers. Nothing is fitted to anything here.
+only where they mean the same. It writes the table of docs/brain.md between its markers. Nothing is fitted here.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ def scored(record, observed: float, pair: Contrast) -> list[str]:  # type: ignor
             people = int(record.points[-1].n or record.study.n or 20)
             effect = drawn_effect(
                 both[0], both[1], lambda found: mean_link(found, one, other), samples=effective_samples(before, SCAN_S),
-                persons=people, paired=True,
+                persons=people, paired=bool(record.regimen.doses),
             )  # fmt: skip
             word = f"{'right' if effect.power < 0.5 else 'wrong'} (power {100.0 * effect.power:.0f} %)"
         cells.append(f"{word}: {size:+.4f}")
