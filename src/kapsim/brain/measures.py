@@ -325,8 +325,6 @@ def compare(
     InputError
         If there are fewer than two persons, or the spread or correlation is impossible.
     """
-    from scipy.stats import nct, t
-
     if persons < 2:
         raise InputError(f"{persons} persons are too few to compare; give at least 2")
     if between_sd < 0.0 or not -1.0 <= correlated <= 1.0:
@@ -340,10 +338,22 @@ def compare(
         spread = np.sqrt(sampling + between_sd**2)
         free, scale = 2 * persons - 2, np.sqrt(persons / 2.0)
     size = difference / float(spread) if spread > 0.0 else float(np.sign(difference)) * np.inf
+    return Effect(difference, size, _power(size, free, float(scale)))
+
+
+def paired_power(size: float, persons: int) -> float:
+    """Return the chance that a two-sided paired t-test at 5 % finds a standardised difference, among 2 or more."""
+    return _power(size, persons - 1, float(np.sqrt(persons)))
+
+
+def _power(size: float, free: int, scale: float) -> float:
+    from scipy.stats import nct, t
+
+    if not size:
+        return 0.05
     limit = t.ppf(0.975, free)
     shift = np.clip(size * scale, -37.0, 37.0)  # beyond which power is 1 and SciPy's series fails
-    power = float(nct.sf(limit, free, shift) + nct.cdf(-limit, free, shift)) if difference else 0.05
-    return Effect(difference, size, power)
+    return float(nct.sf(limit, free, shift) + nct.cdf(-limit, free, shift))
 
 
 def drawn_effect(

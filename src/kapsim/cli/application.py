@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kapsim.cli import checking, comparing, exporting, listings, runs, tables, validating
+from kapsim.cli import brain, checking, comparing, exporting, listings, runs, tables, validating
 from kapsim.cli.options import NOTE
 from kapsim.errors import KapsimError
 from kapsim.evidence import cli as evidence_cli
@@ -28,6 +28,7 @@ app.command(epilog=NOTE)(comparing.compare)
 app.command(epilog=NOTE)(runs.demo)
 app.command(epilog=NOTE)(tables.events)
 app.add_typer(exporting.export_app, epilog=NOTE)
+app.command(epilog=NOTE)(brain.brain)
 app.command(epilog=NOTE)(checking.check)
 app.command(epilog=NOTE)(validating.validate)
 app.add_typer(listings.protocols_app, epilog=NOTE)

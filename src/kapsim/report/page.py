@@ -115,12 +115,15 @@ def provenance(dataset: xr.Dataset) -> list[tuple[str, str]]:
     return [(label, str(dataset.attrs[key])) for key, label in _PROVENANCE if key in dataset.attrs]
 
 
-def figure_item(spec: Mapping[str, Any], *, id: str, title: str, caption: str) -> dict[str, Any]:
-    """Return what the figure macro of the templates needs, with no table."""
+def figure_item(
+    spec: Mapping[str, Any], *, id: str, title: str, caption: str, shows: str = "lines and bands over time"
+) -> dict[str, Any]:
+    """Return what the figure macro of the templates needs, with no table; `shows` is for those who cannot see it."""
     return {
         "id": id,
         "title": title,
         "caption": caption,
+        "shows": shows,
         "height": spec["layout"]["height"],
         "json": script_json(spec),
         "columns": [],
