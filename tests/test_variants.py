@@ -74,7 +74,7 @@ KINETICS, BLOCK, ACUTE, MOOD = of("pharmacokinetics"), of("receptor"), of("acute
 FIRING = {"interneuron_rate", "pyramidal_rate"}
 GLUTAMATE = {"glutamate"}
 #: Default-mode measures and spectroscopy follow synaptic strength: they are downstream of the synapse.
-SYNAPSE = of("plasticity") | {"glx_mrs", "dmn_activity", "dmn_connectivity", "sgacc_dmn_connectivity"}
+SYNAPSE = of("plasticity") | {"glx_mrs"} | of("network") - FIRING
 INFLAMMATION = of("inflammation")
 EXPECTANCY = {"expectancy"}
 MIND = of("mind") - EXPECTANCY
@@ -118,6 +118,11 @@ EXPECTED: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
     "dmn_silent": ((), UPSTREAM | SYNAPSE, MIND | MOOD),
     "additive_therapy": ((THERAPY,), UPSTREAM | SYNAPSE, MIND | MOOD),
     "expectancy_only": ((THERAPY,), EVERYTHING - MOOD, MOOD),
+    "reduced_network": (
+        (),
+        KINETICS | BLOCK | ACUTE | INFLAMMATION | EXPECTANCY,
+        FIRING | GLUTAMATE | of("network") - {"surface_excess"} | CORE,
+    ),
 }
 
 

@@ -128,7 +128,7 @@ class Model:
         strength = self.plasticity.strength(plasticity)
         network = self.network.rest(strength)
         still = self.receptor.block(NO_DRUG, REST, self.switches)
-        dmn = self.network.activity(network, still, strength, traits.subgenual, REST).dmn
+        dmn = self.network.activity(network, still, strength, traits.subgenual, REST, self.switches).dmn
         return State(
             network=network,
             glutamate=self.glutamate.rest(inflammation.microglia),
@@ -166,8 +166,12 @@ class Model:
         )
         return Flow(
             block=block,
-            activity=self.network.activity(state.network, block, strength, traits.subgenual, setting),
-            activity_rest=self.network.activity(rest.network, still, at_rest, traits.subgenual, REST),
+            activity=self.network.activity(
+                state.network, block, strength, traits.subgenual, setting, self.switches
+            ),
+            activity_rest=self.network.activity(
+                rest.network, still, at_rest, traits.subgenual, REST, self.switches
+            ),
             strength=strength,
             ampa_drive=self.plasticity.ampa_drive(state.plasticity, state.glutamate.level, setting),
             felt_drug=self.acute.felt(state.acute, drugs),
@@ -180,7 +184,7 @@ class Model:
         flow = self.flow(state, rest, traits, drugs, setting)
         microglia = state.inflammation.microglia
         return State(
-            network=self.network.rates(state.network, flow.block, setting),
+            network=self.network.rates(state.network, flow.block, traits.subgenual, setting, self.switches),
             glutamate=self.glutamate.rates(state.glutamate, flow.activity.pyramidal, microglia),
             plasticity=self.plasticity.rates(
                 state.plasticity,
@@ -228,6 +232,7 @@ class Model:
             "dmn_activity": flow.activity.dmn,
             "dmn_connectivity": flow.activity.dmn_connectivity,
             "sgacc_dmn_connectivity": flow.activity.sgacc_dmn,
+            "surface_excess": flow.activity.beyond,
             "ampa_drive": flow.ampa_drive,
             "bdnf": plasticity.bdnf,
             "blood_bdnf": self.plasticity.blood_bdnf(plasticity, rest.plasticity),
