@@ -72,10 +72,16 @@ def main() -> int:
         return quick()
     surface = compute(connectome, progress=show)
     print(file=sys.stderr)
-    head = "# Written by scripts/brain_surface.py: derived numbers; change what they are derived from and run it again.\n"
+    head = (
+        "# Written by scripts/brain_surface.py: derived numbers; change what they are derived from and run it again.\n"
+    )
     content = yaml.dump(to_records(surface), Dumper=Flat, sort_keys=False, allow_unicode=True, width=140)
     RECORDS.write_text(head + content, encoding="utf-8")
-    blocks = {"surface errors": error_table(surface), "surface": state_table(surface), "surface box": box_table(surface)}
+    blocks = {
+        "surface errors": error_table(surface),
+        "surface": state_table(surface),
+        "surface box": box_table(surface),
+    }
     text = PAGE.read_text(encoding="utf-8")
     for name, block in blocks.items():
         before, mark, rest_of = text.partition(f"<!-- {name}: begin -->\n")
@@ -154,7 +160,9 @@ def state_table(surface: ResponseSurface) -> str:
 
 
 def box_table(surface: ResponseSurface) -> str:
-    rows = [[name, f"{axis.low:g}", f"{axis.high:g}", f"{axis.width:g}"] for name, axis in surface.axes._asdict().items()]
+    rows = [
+        [name, f"{axis.low:g}", f"{axis.high:g}", f"{axis.width:g}"] for name, axis in surface.axes._asdict().items()
+    ]
     return markdown(("variable", "from", "to", "bend"), rows)
 
 

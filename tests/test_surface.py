@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kapsim
@@ -122,12 +123,12 @@ def test_the_shipped_surface_comes_out_again() -> None:
 
 def test_a_fit_from_few_states_is_near_the_shipped_one() -> None:
     """The pyramidal rate, which has the fewest terms, from a design of its own."""
-    places = design(128, 5)
+    places = design(64, 5) + design(64, 6, 0.5)
     home = cerebrum().mean_rate(cerebrum().home)
     states = (cerebrum().state(cortex_at(place._replace(strength=0.0), EQUIVALENTS)) for place in places)
     values = np.array([np.log(cerebrum().mean_rate(state) / home) for state in states])
     again = dataclasses.replace(SHIPPED, terms={"pyramidal": fitted("pyramidal", places, values)})
-    off = [again.logarithm("pyramidal", p) - SHIPPED.logarithm("pyramidal", p) for p in design(64, 6)]
+    off = [again.logarithm("pyramidal", p) - SHIPPED.logarithm("pyramidal", p) for p in design(64, 7)]
     assert np.abs(off).max() <= 3.0 * SHIPPED.errors["pyramidal"][0]
 
 
@@ -150,7 +151,7 @@ def test_without_drug_the_mean_rate_is_at_its_set_point() -> None:
 
 @pytest.mark.parametrize(("name", "sign"), [("dk68", -1), ("schaefer200", 1)])
 def test_the_sign_of_the_dmn_change_is_the_parcellations(name: str, sign: int) -> None:
-    """Disinhibition: the two parcellations with a subgenual node contradict each other, and the link follows the first."""
+    """Disinhibition: both parcellations with a subgenual node contradict each other, and the link follows the first."""
     variables = SHIPPED.variables(HEALTH._replace(interneuron_cut=0.03))
     model = log_readouts(cerebrum(name), variables, EQUIVALENTS)
     assert np.sign(model["dmn"]) == sign
@@ -233,7 +234,7 @@ def test_a_bend_is_smooth(place: Variables) -> None:
 
 @given(place=anywhere, up=st.floats(0.001, 0.5))
 def test_the_rate_falls_with_inhibition_and_rises_with_the_net_cut(place: Variables, up: float) -> None:
-    """Anywhere that the chain can go: strength and efficacy as they are, cuts and inhibition as large as they may be."""
+    """Anywhere that the chain can go, however large the cuts and inhibition."""
     cortex = cortex_at(place, EQUIVALENTS)
     low, high = (
         SHIPPED.logarithm("pyramidal", SHIPPED.bounded(SHIPPED.variables(state)))
@@ -296,6 +297,7 @@ def test_records_round_trip_and_damage_is_refused() -> None:
 STANDARD = VARIANTS["standard"]
 
 
+@settings(max_examples=30)
 @given(block=st.floats(0.0, 0.95), more=st.floats(0.0, 0.95), subgenual=st.floats(0.8, 1.3))
 def test_inhibition_drifts_until_the_rate_is_back(block: float, more: float, subgenual: float) -> None:
     """However deep the block, standing still it ends at the set point, and inhibition stays positive."""
@@ -310,11 +312,12 @@ def test_inhibition_drifts_until_the_rate_is_back(block: float, more: float, sub
 
 
 def test_a_run_says_when_it_leaves_the_surface() -> None:
-    def run(amount: str, **patient: object) -> object:
-        text = f"schema_version: 1\nname: t\ntitle: t\nhorizon: 1 d\ndoses: [{{drug: ketamine, route: iv, {amount}, at: 0 h}}]"
+    def run(amount: str) -> object:
+        dose = f"{{drug: ketamine, route: iv, {amount}, at: 0 h}}"
+        text = f"schema_version: 1\nname: t\ntitle: t\nhorizon: 1 d\ndoses: [{dose}]"
         return simulate(parse_protocol(text), draws=1, spread=False)
 
-    plain, deep = run("amount: 0.25 mg/kg, duration: 40 min"), run("amount: 20 mg/kg")
+    plain, deep = run("amount: 0.25 mg/kg, duration: 40 min"), run("amount: 20 mg/kg, duration: 40 min")
     assert float(plain["surface_excess"].max()) == 0.0  # type: ignore[index]
     assert all(np.isfinite(values).all() for values in deep.data_vars.values())  # type: ignore[attr-defined]
     net = network().cortex(NetworkState(1.0), Block(0.2, 0.9), 1.0, 1.0, REST)
@@ -329,7 +332,7 @@ def test_the_summary_says_in_how_many_people() -> None:
     dataset = kapsim.simulate("kap_six_sessions", draws=40, seed=1)
     share = share_beyond_surface(dataset)
     assert 0.0 < share < 1.0
-    console = Console(record=True, width=250, file=open(Path("/dev/null"), "w"))  # noqa: SIM115
+    console = Console(record=True, width=250, file=io.StringIO())
     print_summary(dataset, kapsim.endpoints(dataset), console=console)
     assert f"In {100 * share:.0f} % of the people the cortex" in console.export_text()
 

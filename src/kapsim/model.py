@@ -166,12 +166,8 @@ class Model:
         )
         return Flow(
             block=block,
-            activity=self.network.activity(
-                state.network, block, strength, traits.subgenual, setting, self.switches
-            ),
-            activity_rest=self.network.activity(
-                rest.network, still, at_rest, traits.subgenual, REST, self.switches
-            ),
+            activity=self.network.activity(state.network, block, strength, traits.subgenual, setting, self.switches),
+            activity_rest=self.network.activity(rest.network, still, at_rest, traits.subgenual, REST, self.switches),
             strength=strength,
             ampa_drive=self.plasticity.ampa_drive(state.plasticity, state.glutamate.level, setting),
             felt_drug=self.acute.felt(state.acute, drugs),

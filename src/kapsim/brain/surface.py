@@ -49,7 +49,7 @@ from kapsim.mechanisms.response_surface import (
 Array = NDArray[np.float64]
 
 #: Counts up with any change of what is computed here, so that a stored surface is not taken for a new one.
-METHOD = 1
+METHOD = 2
 #: Edges and width of each variable. The box ends before the low branch does, which exists at every corner, widths
 #: included, in `dk68`. What ends it are a large net cut, strength, inhibition and subgenual efficacy together.
 BOX = Variables(
@@ -61,10 +61,12 @@ BOX = Variables(
 )
 #: Highest total degree of a term.
 DEGREE = 4
-#: Terms are dropped one by one as long as the root mean square error grows by no more than this share in all: a tenth of
-#: the terms that degree 4 allows then do, at errors far below what the records resolve.
-TOLERATED = 1.0
+#: Terms are dropped one by one as long as the root mean square error grows by no more than this share in all: a
+#: third of those that the degree allows then do.
+TOLERATED = 0.5
 POINTS, HELD_OUT = 512, 128
+#: Half of the points fill the box, half this part of it about health at rest, where people spend their days.
+INNER = 0.5
 #: Relative step of the derivatives behind the equivalents, and the accuracy of the balanced rate.
 STEP, BALANCED = 1e-4, 1e-11
 RATES = ("pyramidal", "interneuron")
@@ -201,14 +203,17 @@ def cortex_at(variables: Variables, equivalents: tuple[float, float]) -> Cortex:
     )
 
 
-def design(count: int, seed: int, box: Variables = BOX) -> list[Variables]:
-    """Return points that fill a box evenly, widths of its edges included: a scrambled Sobol sequence."""
+def design(count: int, seed: int, share: float = 1.0, box: Variables = BOX) -> list[Variables]:
+    """Return points that fill a box evenly, widths of its edges included: a scrambled Sobol sequence.
+
+    With a `share` below 1 they fill a smaller box about health at rest, that share of the whole in every direction.
+    """
     from scipy.stats import qmc
 
-    shares = qmc.Sobol(len(box), seed=seed).random(count)
+    shares = qmc.Sobol(len(box), seed=seed).random_base2((count - 1).bit_length())[:count]
     low = np.array([axis.low - axis.width for axis in box])
     high = np.array([axis.high + axis.width for axis in box])
-    return [Variables(*map(float, row)) for row in low + shares * (high - low)]
+    return [Variables(*map(float, row)) for row in share * (low + shares * (high - low))]
 
 
 def corners(box: Variables = BOX) -> list[Variables]:
@@ -262,7 +267,7 @@ def fitted(name: str, points: list[Variables], values: Array, box: Variables = B
     scaled = np.array(points) / [scale(axis) for axis in box]
 
     def matrix(kept: list[tuple[int, ...]]) -> Array:
-        return np.stack([np.prod(scaled**np.array(power), axis=1) for power in kept], axis=1)
+        return np.stack([np.prod(scaled ** np.array(power), axis=1) for power in kept], axis=1)
 
     def solved(kept: list[tuple[int, ...]]) -> tuple[Array, Array, float]:
         columns = matrix(kept)
@@ -300,8 +305,8 @@ def compute(
     ----------
     connectome : Connectome
     points, held_out : int
-        States that the polynomials are fitted to, and that their errors are taken from; rounded up to powers of 2 they
-        fill the box most evenly.
+        States that the polynomials are fitted to, besides the corners of the box, and that their errors are taken
+        from; powers of 2 fill the box most evenly.
     progress : callable, optional
         Called with states done and states in all.
 
@@ -314,7 +319,8 @@ def compute(
     """
     cerebrum = Cerebrum.at_working_point(connectome)
     equivalents = tuple(float(f"{value:.6g}") for value in cerebrum.equivalents())
-    places = design(points, 0) + corners() + design(held_out, 1)
+    half = (points + 1) // 2
+    places = design(half, 0) + corners() + design(points - half, 2, INNER) + design(held_out, 1)
     table = []
     for done, place in enumerate(places):
         table.append(log_readouts(cerebrum, place, equivalents))  # type: ignore[arg-type]
@@ -336,7 +342,7 @@ def digest(connectome: Connectome, point: WorkingPoint | None = None) -> str:
     at = working_point() if point is None else point
     constants = [(kind.__name__, kind.build()) for kind in (MeanField, Balloon)]
     told: dict[str, Any] = {
-        "method": [METHOD, DEGREE, TOLERATED, POINTS, HELD_OUT, list(RATES), list(MEASURES)],
+        "method": [METHOD, DEGREE, TOLERATED, POINTS, HELD_OUT, INNER, list(RATES), list(MEASURES)],
         "box": [list(axis) for axis in BOX],
         "working point": [at.coupling, at.exponent, NORMALISATION],
         "constants": {f"{name}.{item.name}": getattr(built, item.name) for name, built in constants

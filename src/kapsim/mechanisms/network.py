@@ -77,9 +77,7 @@ class Network(Mechanism):
         """Inhibition at which firing is at its set-point, shaped like `template`."""
         return NetworkState(inhibition=1.0 + 0.0 * template)
 
-    def cortex(
-        self, state: NetworkState, block: Block, strength: Value, subgenual: Value, setting: Setting
-    ) -> Cortex:
+    def cortex(self, state: NetworkState, block: Block, strength: Value, subgenual: Value, setting: Setting) -> Cortex:
         """What acts on the cortex at full size: shares of NMDA current cut, and factors on inhibition and recurrence.
 
         `strength` and `subgenual` are the person's synaptic strength and excitatory efficacy at the subgenual node,
