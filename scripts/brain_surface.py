@@ -1,10 +1,11 @@
-"""Compute the response surface of the cortex that the chain reads: `python scripts/brain_surface.py` (some 2 minutes).
+"""Compute the response surface of the cortex that the chain reads: `python scripts/brain_surface.py` (some 2
+minutes).
 
 It runs the whole-brain model of the default connectome at the working point over a space-filling design, fits the
-polynomials of `kapsim.brain.surface` and writes them as package data (src/kapsim/evidence/data/surface-brain.yaml), with
-their errors at points held out, and the table of docs/brain.md. `--check` says at once whether connectome, working point,
-constants, box or method have changed since; `--quick` computes a few held-out states and says how far the shipped surface
-is from them, and writes nothing.
+polynomials of `kapsim.brain.surface` and writes them as package data (src/kapsim/evidence/data/surface-brain.yaml),
+with their errors at points held out, and the table of docs/brain.md. `--check` says at once whether connectome,
+working point, constants, box or method have changed since; `--quick` computes a few held-out states and says how far
+the shipped surface is from them, and writes nothing.
 """
 
 from __future__ import annotations

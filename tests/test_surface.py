@@ -1,4 +1,5 @@
-"""The response surface: what ships against the whole-brain model itself, and its polynomials on every kind of number."""
+"""The response surface: what ships against the whole-brain model itself, and its polynomials on any kind of number.
+"""
 
 from __future__ import annotations
 

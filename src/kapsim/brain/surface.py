@@ -1,17 +1,17 @@
 """Response surface of the cortex: fixed points of the whole-brain model, fitted by explicit polynomials.
 
-The chain's `network` link does not run a cortex; it reads where one comes to rest (`mechanisms/response_surface.py`). Here
-those states are computed at the working point, over points that fill the box of the link's variables evenly, and each
-read-out's logarithm is fitted by least squares. The polynomials are as low as their errors at held-out points allow, and
-those errors are a part of the surface.
+The chain's `network` link does not run a cortex; it reads where one comes to rest (`mechanisms/response_surface.py`).
+Here those states are computed at the working point, over points that fill the box of the link's variables evenly, and
+each read-out's logarithm is fitted by least squares. The polynomials are as low as their errors at held-out points
+allow, and those errors are a part of the surface.
 
 What the inputs do to the regions: the pyramidal cut lowers local and long-range excitation, the cut onto interneurons
-their drive; strength multiplies all local recurrence and is balanced by feedback inhibition region by region, subgenual
-efficacy multiplies that of the subgenual node and is balanced only in the cortex' mean rate, by one factor on all
-inhibition. So without drug the mean rate is at its set point in everybody, and the pyramidal rate exactly 1.
+their drive; strength multiplies all local recurrence and is balanced by feedback inhibition region by region,
+subgenual efficacy multiplies that of the subgenual node and is balanced only in the cortex' mean rate, by one factor
+on all inhibition. So without drug the mean rate is at its set point in everybody, and the pyramidal rate exactly 1.
 
-Rates are taken at healthy strength: a slow change of it is balanced as it grows and moves no rate, with or without drug.
-That is the link's law, and an approximation: how far the cortex itself departs from it is `strength_on_rates`.
+Rates are taken at healthy strength: a slow change of it is balanced as it grows and moves no rate, with or without
+drug. That is the link's law, and an approximation: how far the cortex itself departs from it is `strength_on_rates`.
 """
 
 from __future__ import annotations

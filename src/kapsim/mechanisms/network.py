@@ -2,15 +2,16 @@
 
 Block takes a small share of NMDA current, `f_E` of it among pyramidal cells and `f_I` of it onto interneurons: AMPA
 carries the rest, and passing occupancy one for one would throw the cortex onto its high branch. Less drive of
-interneurons lifts firing, less among pyramidal cells lowers it: an inverted U over dose. What follows in the cortex at
-full size is read from a response surface (`response_surface.py`): rates, the default mode network's activity relative to
-the cortex and its connectivity, the sign of every change as that model gives it. Outside the surface's box its variables
-stop at the edge, and `beyond` says so.
+interneurons lifts firing, less among pyramidal cells lowers it: an inverted U over dose. What follows in the cortex
+at full size is read from a response surface (`response_surface.py`): rates, the default mode network's activity
+relative to the cortex and its connectivity, the sign of every change as that model gives it. Outside the surface's
+box its variables stop at the edge, and `beyond` says so.
 
-Local inhibition drifts until firing is back at its set point, in hours; a slow change of synaptic strength is balanced as
-it grows and moves no rate (were it not, strength → firing → glutamate → strength would be a loop without a rest to return
-to). Only a part of the cortex' recurrence takes part in that change (`strength_share`). All outputs are 1 in a healthy
-person at rest. Contested: where NMDA loss acts (Cavanagh 2020 fits pyramidal cells), and every DMN sign.
+Local inhibition drifts until firing is back at its set point, in hours; a slow change of synaptic strength is
+balanced as it grows and moves no rate (were it not, strength → firing → glutamate → strength would be a loop without
+a rest to return to). Only a part of the cortex' recurrence takes part in that change (`strength_share`). All outputs
+are 1 in a healthy person at rest. Contested: where NMDA loss acts (Cavanagh 2020 fits pyramidal cells), and every DMN
+sign.
 
 The variant `reduced_network` has one cortical and one DMN node with assumed gains in the place of the surface.
 """

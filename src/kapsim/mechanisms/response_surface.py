@@ -1,15 +1,17 @@
-"""Response surface: the fixed points of the whole-brain model as explicit polynomials, for the `network` link to read.
+"""Response surface: the fixed points of the whole-brain model as explicit polynomials, for the `network` link to
+read.
 
-The cortex settles within a second, the chain moves in minutes to days, so the chain only needs to know where the cortex
-stands still. Each read-out is the exponential of a polynomial: positive everywhere, and exactly 1 in a healthy person at
-rest, because no polynomial has a constant. Its variables are not the five inputs themselves. Less excitation among
-pyramidal cells and more inhibition do nearly what less excitation of interneurons undoes, and the network's distance from
-its fold depends on what is left, the *net* cut: that of interneurons less its equivalents in the other two.
+The cortex settles within a second, the chain moves in minutes to days, so the chain only needs to know where the
+cortex stands still. Each read-out is the exponential of a polynomial: positive everywhere, and exactly 1 in a healthy
+person at rest, because no polynomial has a constant. Its variables are not the five inputs themselves. Less
+excitation among pyramidal cells and more inhibition do nearly what less excitation of interneurons undoes, and the
+network's distance from its fold depends on what is left, the *net* cut: that of interneurons less its equivalents in
+the other two.
 
-A polynomial means nothing outside the box that it was fitted in. Each variable therefore stops smoothly at its edge: it
-is itself up to the edge, and bends over the edge's width towards `edge + width`, which the fit still covers. How far a
-state lies outside is returned too. The numbers are the record file that `scripts/brain_surface.py` writes; what computes
-them is `kapsim.brain.surface`.
+A polynomial means nothing outside the box that it was fitted in. Each variable therefore stops smoothly at its edge:
+it is itself up to the edge, and bends over the edge's width towards `edge + width`, which the fit still covers. How
+far a state lies outside is returned too. The numbers are the record file that `scripts/brain_surface.py` writes; what
+computes them is `kapsim.brain.surface`.
 """
 
 from __future__ import annotations
