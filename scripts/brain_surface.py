@@ -96,15 +96,15 @@ def main() -> int:
 
 
 class Flat(yaml.SafeDumper):
-    """Writes a list that holds no mapping on one line."""
+    """Writes a short list that holds no mapping on one line."""
 
-    def represent_list(self, data: list[object]) -> yaml.Node:
+    def flat_list(self, data: list[object]) -> yaml.Node:
         flat = not any(isinstance(item, dict | list) for item in data) or isinstance(data[0], list)
         short = flat and len(data) <= len(Cortex._fields)
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=short)
 
 
-Flat.add_representer(list, Flat.represent_list)
+Flat.add_representer(list, Flat.flat_list)
 
 
 def show(done: int, count: int) -> None:
@@ -129,7 +129,7 @@ def error_table(surface: ResponseSurface) -> str:
     equivalents = surface.pyramidal_equivalent, surface.inhibition_equivalent
     places = design(HELD_OUT, 1)
     values = [log_readouts(cerebrum, place, equivalents) for place in places]
-    rows = []
+    rows: list[list[object]] = []
     for name in (*RATES, *MEASURES):
         most, typical = surface.errors[name]
         column = [row[name] for row in values]
@@ -143,7 +143,7 @@ def error_table(surface: ResponseSurface) -> str:
 
 
 def state_table(surface: ResponseSurface) -> str:
-    rows = []
+    rows: list[list[object]] = []
     for what, cortex in SHOWN.items():
         variables = surface.variables(cortex)
         read = surface.readouts(surface.bounded(variables))
@@ -161,7 +161,7 @@ def state_table(surface: ResponseSurface) -> str:
 
 
 def box_table(surface: ResponseSurface) -> str:
-    rows = [
+    rows: list[list[object]] = [
         [name, f"{axis.low:g}", f"{axis.high:g}", f"{axis.width:g}"] for name, axis in surface.axes._asdict().items()
     ]
     return markdown(("variable", "from", "to", "bend"), rows)

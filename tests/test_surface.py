@@ -1,5 +1,4 @@
-"""The response surface: what ships against the whole-brain model itself, and its polynomials on any kind of number.
-"""
+"""The response surface: what ships against the whole-brain model itself, and its polynomials on any kind of number."""
 
 from __future__ import annotations
 
@@ -10,6 +9,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -258,8 +258,8 @@ def test_symbols_arrays_and_gradients_agree() -> None:
     jax = jax_numpy()
     for name in READOUTS:
 
-        def at(values: object, name: str = name) -> object:
-            return SHIPPED.logarithm(name, SHIPPED.bounded(Variables(*values)))  # type: ignore[misc]
+        def at(values: Any, name: str = name) -> Any:
+            return SHIPPED.logarithm(name, SHIPPED.bounded(Variables(*values)))
 
         numeric = at(places)
         function = sympy.lambdify(symbols, at(symbols), "mpmath")
@@ -313,14 +313,14 @@ def test_inhibition_drifts_until_the_rate_is_back(block: float, more: float, sub
 
 
 def test_a_run_says_when_it_leaves_the_surface() -> None:
-    def run(amount: str) -> object:
+    def run(amount: str) -> Any:
         dose = f"{{drug: ketamine, route: iv, {amount}, at: 0 h}}"
         text = f"schema_version: 1\nname: t\ntitle: t\nhorizon: 1 d\ndoses: [{dose}]"
         return simulate(parse_protocol(text), draws=1, spread=False)
 
     plain, deep = run("amount: 0.25 mg/kg, duration: 40 min"), run("amount: 20 mg/kg, duration: 40 min")
-    assert float(plain["surface_excess"].max()) == 0.0  # type: ignore[index]
-    assert all(np.isfinite(values).all() for values in deep.data_vars.values())  # type: ignore[attr-defined]
+    assert float(plain["surface_excess"].max()) == 0.0
+    assert all(np.isfinite(values).all() for values in deep.data_vars.values())
     net = network().cortex(NetworkState(1.0), Block(0.2, 0.9), 1.0, 1.0, REST)
     assert SHIPPED.beyond(SHIPPED.variables(net)) > 0.0
 

@@ -20,7 +20,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from kapsim.brain.mean_field import MeanField, RegionalInputs
 from kapsim.brain.measures import connectivity_measure, relative_activity
 from kapsim.brain.moments import bold_connectivity
 from kapsim.brain.working_point import NORMALISATION, WorkingPoint, working_point
-from kapsim.errors import InputError, SolverError
+from kapsim.errors import FixedPointError, InputError
 from kapsim.mechanisms.response_surface import (
     Axis,
     Cortex,
@@ -145,7 +145,7 @@ class Cerebrum:
             if abs(found) <= BALANCED:
                 return here
             slope, before, error = (found - error) / (now - before), now, found
-        raise SolverError(
+        raise FixedPointError(
             f"{self.connectome.name}: no inhibition brings the mean rate back at strength {strength:g} and subgenual "
             f"efficacy {subgenual:g}"
         )
@@ -275,7 +275,7 @@ def fitted(name: str, points: list[Variables], values: Array, box: Variables = B
         error = float(np.sqrt(((columns @ coefficients - values) ** 2).sum() / (len(values) - len(kept))))
         # what leaving a term out adds to the sum of squares
         importance = coefficients**2 / np.diagonal(np.linalg.inv(columns.T @ columns))
-        return coefficients, importance, error
+        return np.asarray(coefficients, dtype=float), np.asarray(importance), error
 
     coefficients, importance, error = solved(powers)
     allowed = error * (1.0 + TOLERATED)
@@ -318,23 +318,24 @@ def compute(
         If the low branch ends inside the box.
     """
     cerebrum = Cerebrum.at_working_point(connectome)
-    equivalents = tuple(float(f"{value:.6g}") for value in cerebrum.equivalents())
+    by_pyramidal, by_inhibition = (float(f"{value:.6g}") for value in cerebrum.equivalents())
+    equivalents = by_pyramidal, by_inhibition
     half = (points + 1) // 2
     places = design(half, 0) + corners() + design(points - half, 2, INNER) + design(held_out, 1)
     table = []
     for done, place in enumerate(places):
-        table.append(log_readouts(cerebrum, place, equivalents))  # type: ignore[arg-type]
+        table.append(log_readouts(cerebrum, place, equivalents))
         if progress is not None:
             progress(done + 1, len(places))
     count = len(places) - held_out
     columns = {name: np.array([row[name] for row in table]) for name in (*RATES, *MEASURES)}
     terms = {name: fitted(name, places[:count], values[:count]) for name, values in columns.items()}
-    surface = ResponseSurface(connectome.name, digest(connectome), *equivalents, BOX, terms, {})
+    surface = ResponseSurface(connectome.name, digest(connectome), by_pyramidal, by_inhibition, BOX, terms, {})
     errors = {}
     for name, values in columns.items():
         off = np.array([surface.logarithm(name, place) for place in places[count:]]) - values[count:]
         errors[name] = (float(f"{np.abs(off).max():.2g}"), float(f"{np.sqrt((off**2).mean()):.2g}"))
-    return ResponseSurface(connectome.name, surface.digest, *equivalents, BOX, terms, errors)
+    return replace(surface, errors=errors)
 
 
 def digest(connectome: Connectome, point: WorkingPoint | None = None) -> str:

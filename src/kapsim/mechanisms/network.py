@@ -115,9 +115,9 @@ class Network(Mechanism):
         inside = surface.bounded(variables)
         whole = Logarithms(*(surface.logarithm(name, inside) for name in Logarithms._fields))
         reduced = self.reduced(state, block, strength, subgenual, setting)
-        mixed = (a + switches.reduced_network * (b - a) for a, b in zip(whole, reduced, strict=True))
+        mixed = Logarithms(*(a + switches.reduced_network * (b - a) for a, b in zip(whole, reduced, strict=True)))
         beyond = (1.0 - switches.reduced_network) * surface.beyond(variables)
-        return Activity(*(exp(value) for value in mixed), beyond=beyond)
+        return Activity(**{name: exp(value) for name, value in mixed._asdict().items()}, beyond=beyond)
 
     # --- the variant `reduced_network` ----------------------------------------------------------------------------
 

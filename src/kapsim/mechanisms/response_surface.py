@@ -1,5 +1,4 @@
-"""Response surface: the fixed points of the whole-brain model as explicit polynomials, for the `network` link to
-read.
+"""Response surface: fixed points of the whole-brain model as explicit polynomials, which the `network` link reads.
 
 The cortex settles within a second, the chain moves in minutes to days, so the chain only needs to know where the
 cortex stands still. Each read-out is the exponential of a polynomial: positive everywhere, and exactly 1 in a healthy
@@ -159,7 +158,7 @@ def polynomial(terms: Sequence[Term], scaled: Sequence[Value]) -> Value:
 
 
 def _bent(value: Value, axis: Axis) -> Value:
-    """Return a value inside the edges of an axis; beyond, the edge and the width times tanh of what is over in widths."""
+    """Return a value inside the edges of an axis; beyond, the edge and the width times tanh of the rest in widths."""
     over, under = maximum(value - axis.high, 0.0), maximum(axis.low - value, 0.0)
     return value - over + under + axis.width * (_tanh(over / axis.width) - _tanh(under / axis.width))
 
