@@ -34,7 +34,14 @@ COARSE = Resolution(sharp=8, soft=64, growth=8, largest=8192)
 
 #: Every contested link at once.
 VARIANT = Switches(
-    hnk=1.0, opioid_gate=1.0, mtor_elimination=0.5, fast_tnf=1.0, slow_down=1.0, il6_up=1.0, equal_affinity=0.5
+    hnk=1.0,
+    opioid_gate=1.0,
+    mtor_elimination=0.5,
+    fast_tnf=1.0,
+    slow_down=1.0,
+    il6_up=1.0,
+    equal_affinity=0.5,
+    reduced_network=0.5,
 )
 
 

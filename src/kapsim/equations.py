@@ -117,9 +117,10 @@ def _block() -> Block:
 
 def _network(model: Model) -> Equations:
     state, setting = _symbols(STATES["network"]), _symbols(Setting)
-    activity = model.network.activity(state, _block(), _symbol("S"), _symbol(r"\mathit{subgenual}"), setting)
+    subgenual = _symbol(r"\mathit{subgenual}")
+    activity = model.network.activity(state, _block(), _symbol("S"), subgenual, setting, model.switches)
     readouts = [(_symbol(rf"\mathit{{{name.replace('_', ' ')}}}"), value) for name, value in activity._asdict().items()]
-    return [*_derivatives(state, model.network.rates(state, _block(), setting)), *readouts]
+    return [*_derivatives(state, model.network.rates(state, _block(), subgenual, setting, model.switches)), *readouts]
 
 
 def _glutamate(model: Model) -> Equations:

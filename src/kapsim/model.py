@@ -5,13 +5,13 @@ Nothing here knows how drug concentrations came about, how the equations are sol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kapsim.errors import InputError
 from kapsim.mechanisms.acute import Acute, AcuteState
-from kapsim.mechanisms.base import REST, Drugs, Mechanism, Setting
+from kapsim.mechanisms.base import REST, Drugs, Mark, Mechanism, Setting, unmarked
 from kapsim.mechanisms.glutamate import Glutamate, GlutamateState
 from kapsim.mechanisms.inflammation import Inflammation, InflammationState
 from kapsim.mechanisms.mind import Mind, MindState
@@ -77,15 +77,6 @@ STATES: dict[str, Any] = {
 
 NO_DRUG = Drugs(*([0.0] * len(Drugs._fields)))
 
-#: Called with the name and the value (or tuple of values) of every intermediate quantity; what it returns is used on.
-Mark = Callable[[str, Any], Any]
-
-
-def unmarked(name: str, value: Any) -> Any:
-    """Return an intermediate quantity as it is."""
-    del name
-    return value
-
 
 @dataclass(frozen=True)
 class Model:
@@ -138,7 +129,7 @@ class Model:
         strength = self.plasticity.strength(plasticity)
         network = self.network.rest(strength)
         still = self.receptor.block(NO_DRUG, REST, self.switches)
-        dmn = self.network.activity(network, still, strength, traits.subgenual, REST).dmn
+        dmn = self.network.activity(network, still, strength, traits.subgenual, REST, self.switches).dmn
         return State(
             network=network,
             glutamate=self.glutamate.rest(inflammation.microglia),
@@ -186,9 +177,21 @@ class Model:
         )
         return Flow(
             block=block,
-            activity=mark("activity", self.network.activity(state.network, block, strength, traits.subgenual, setting)),
+            activity=mark(
+                "activity",
+                self.network.activity(state.network, block, strength, traits.subgenual, setting, self.switches, mark),
+            ),
             activity_rest=mark(
-                "activity_rest", self.network.activity(rest.network, still, at_rest, traits.subgenual, REST)
+                "activity_rest",
+                self.network.activity(
+                    rest.network,
+                    still,
+                    at_rest,
+                    traits.subgenual,
+                    REST,
+                    self.switches,
+                    lambda name, value: mark(f"rest_{name}", value),
+                ),
             ),
             strength=strength,
             opening=opening,
@@ -205,7 +208,7 @@ class Model:
         flow = self.flow(state, rest, traits, drugs, setting, mark)
         microglia = state.inflammation.microglia
         return State(
-            network=self.network.rates(state.network, flow.block, setting),
+            network=self.network.rates(state.network, flow.block, traits.subgenual, setting, self.switches, mark),
             glutamate=self.glutamate.rates(state.glutamate, flow.activity.pyramidal, microglia),
             plasticity=self.plasticity.rates(
                 state.plasticity,
@@ -255,6 +258,7 @@ class Model:
             "dmn_activity": flow.activity.dmn,
             "dmn_connectivity": flow.activity.dmn_connectivity,
             "sgacc_dmn_connectivity": flow.activity.sgacc_dmn,
+            "surface_excess": flow.activity.beyond,
             "ampa_drive": flow.ampa_drive,
             "bdnf": plasticity.bdnf,
             "blood_bdnf": self.plasticity.blood_bdnf(plasticity, rest.plasticity),

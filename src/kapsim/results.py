@@ -48,6 +48,7 @@ VARIABLES: dict[str, tuple[str, str, str]] = {
     "dmn_activity": ("network", "1", "default mode network activity over cortex, healthy = 1"),
     "dmn_connectivity": ("network", "1", "connectivity within the default mode network, healthy = 1"),
     "sgacc_dmn_connectivity": ("network", "1", "subgenual to default mode network coupling, healthy = 1"),
+    "surface_excess": ("network", "1", "distance beyond the domain of the response surface, 0 inside"),
     "ampa_drive": ("plasticity", "1", "AMPA drive on pyramidal cells, healthy = 1"),
     "bdnf": ("plasticity", "1", "central BDNF-TrkB, healthy = 1"),
     "blood_bdnf": ("plasticity", "1", "BDNF in blood, healthy = 1"),

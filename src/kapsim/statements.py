@@ -17,6 +17,12 @@ DISCLAIMER = (
     "and never a recommended dose."
 )
 
+#: Said where a run leaves the domain that the response surface of the cortex was computed in.
+BEYOND_SURFACE = (
+    "In {share} of the people the cortex at some time lies beyond the domain of the response surface (surface_excess); "
+    "its rates and default mode measures then are those of the nearest edge."
+)
+
 LIMITS_OF_USE: tuple[Statement, ...] = (
     Statement(
         "What it is for",

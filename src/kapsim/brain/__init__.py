@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kapsim.brain.mean_field import Gating, MeanField, RegionalInputs
     from kapsim.brain.regions import Regions
     from kapsim.brain.simulation import BrainRun, simulate
+    from kapsim.brain.surface import response_surface
 
 _HOMES = {
     **dict.fromkeys(("ATLASES", "empirical_connectivity", "load_atlas"), "atlases"),
@@ -24,6 +25,7 @@ _HOMES = {
     **dict.fromkeys(("load_connectome", "save_connectome"), "connectome_files"),
     **dict.fromkeys(("Gating", "MeanField", "RegionalInputs"), "mean_field"),
     **dict.fromkeys(("BrainRun", "simulate"), "simulation"),
+    "response_surface": "surface",
 }
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "empirical_connectivity",
     "load_atlas",
     "load_connectome",
+    "response_surface",
     "save_connectome",
     "simulate",
 ]

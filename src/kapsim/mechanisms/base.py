@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
@@ -27,6 +27,17 @@ class Mechanism:
     def build(cls, values: Mapping[str, Value]) -> Self:
         """Make the link from `values`, which maps registry ids to numbers, arrays (one per patient) or symbols."""
         return cls(**{item.name: values[item.metadata["id"]] for item in cls.declared()})
+
+
+#: Called with the name and the value (or tuple of values) of every intermediate quantity; what it returns is used on.
+#: Whoever writes equations down for another tool can so put a symbol in its place.
+Mark = Callable[[str, Any], Any]
+
+
+def unmarked(name: str, value: Any) -> Any:
+    """Return an intermediate quantity as it is."""
+    del name
+    return value
 
 
 class Drugs(NamedTuple):

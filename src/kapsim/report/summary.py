@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kapsim.report.spread import EndpointLike, EndpointSummary, parameter_draws, summarise_endpoint
 from kapsim.report.theme import number_text, percent_text, unit_text
-from kapsim.statements import DISCLAIMER
+from kapsim.statements import BEYOND_SURFACE, DISCLAIMER
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,6 +72,13 @@ def summary_table(dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike]) ->
     return table
 
 
+def share_beyond_surface(dataset: xr.Dataset) -> float:
+    """Return the share of people whose cortex is at some time outside the domain of the response surface, 0 to 1."""
+    if "surface_excess" not in dataset:
+        return 0.0
+    return float((dataset["surface_excess"].values > 0.0).any(axis=1).mean())
+
+
 def print_summary(
     dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike], *, console: Console | None = None
 ) -> None:
@@ -90,4 +97,7 @@ def print_summary(
 
     out = console if console is not None else Console()
     out.print(summary_table(dataset, endpoints))
+    left = share_beyond_surface(dataset)
+    if left > 0.0:
+        out.print(BEYOND_SURFACE.format(share=percent_text(left)), style="dim", highlight=False)
     out.print(DISCLAIMER, style="dim", highlight=False)

@@ -37,6 +37,7 @@ from kapsim.kinetic_sets import DEFAULT, record_names
 from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.kinetics import PUMP, Body, Kinetics, holds_drug, pump_of
 from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS
+from kapsim.mechanisms.response_surface import Variables
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import Model, Traits, flatten, state_names, unflatten, variant_switches
 from kapsim.patient.sampling import People
@@ -63,6 +64,17 @@ MARK_NAMES = {
     "carriers_rest_belief": "negative belief as felt at rest",
     "carriers_rest_sickness": "logarithm of IL-6 at rest",
     "activity_rest_dmn": "default mode network activity at rest",
+    **{
+        f"{when}{mark}_{name}": f"response surface, {what}, {'at rest' if when else 'now'}: {name.replace('_', ' ')}"
+        for when in ("", "rest_")
+        for mark, what in (("surface_at", "state of the cortex"), ("surface_inside", "as its polynomials see it"))
+        for name in Variables._fields
+    },
+    **{
+        f"{mark}_{name}": f"response surface, strength balanced, {what}: {name.replace('_', ' ')}"
+        for mark, what in (("balance_at", "state of the cortex"), ("balance_inside", "as its polynomials see it"))
+        for name in Variables._fields
+    },
     "felt_drug": "how far the person can tell that a drug was given",
     "tone": "NMDA agonist tone, healthy = 1",
 }

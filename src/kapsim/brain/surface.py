@@ -1,0 +1,396 @@
+"""Response surface of the cortex: fixed points of the whole-brain model, fitted by explicit polynomials.
+
+The chain's `network` link does not run a cortex; it reads where one comes to rest (`mechanisms/response_surface.py`).
+Here those states are computed at the working point, over points that fill the box of the link's variables evenly, and
+each read-out's logarithm is fitted by least squares. The polynomials are as low as their errors at held-out points
+allow, and those errors are a part of the surface.
+
+What the inputs do to the regions: the pyramidal cut lowers local and long-range excitation, the cut onto interneurons
+their drive; strength multiplies all local recurrence and is balanced by feedback inhibition region by region,
+subgenual efficacy multiplies that of the subgenual node and is balanced only in the cortex' mean rate, by one factor
+on all inhibition. So without drug the mean rate is at its set point in everybody, and the pyramidal rate exactly 1.
+
+Rates are taken at healthy strength: a slow change of it is balanced as it grows and moves no rate, with or without
+drug. That is the link's law, and an approximation: how far the cortex itself departs from it is `strength_on_rates`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kapsim.brain.connectome import Connectome
+from kapsim.brain.fixed_point import FixedPoint, follow, rest
+from kapsim.brain.haemodynamics import Balloon
+from kapsim.brain.mean_field import MeanField, RegionalInputs
+from kapsim.brain.measures import connectivity_measure, relative_activity
+from kapsim.brain.moments import bold_connectivity
+from kapsim.brain.working_point import NORMALISATION, WorkingPoint, working_point
+from kapsim.errors import FixedPointError, InputError
+from kapsim.mechanisms.response_surface import (
+    Axis,
+    Cortex,
+    ResponseSurface,
+    Term,
+    Variables,
+    from_records,
+    scale,
+    to_records,
+)
+
+Array = NDArray[np.float64]
+
+#: Counts up with any change of what is computed here, so that a stored surface is not taken for a new one.
+METHOD = 2
+#: Edges and width of each variable. The box ends before the low branch does, which exists at every corner, widths
+#: included, in `dk68`. What ends it are a large net cut, strength, inhibition and subgenual efficacy together.
+BOX = Variables(
+    net=Axis(-0.10, 0.04, 0.01),
+    pyramidal=Axis(0.0, 0.10, 0.02),
+    inhibition=Axis(-0.030, 0.010, 0.005),
+    strength=Axis(-0.200, 0.055, 0.015),
+    subgenual=Axis(-0.15, 0.11, 0.02),
+)
+#: Highest total degree of a term.
+DEGREE = 4
+#: Terms are dropped one by one as long as the root mean square error grows by no more than this share in all: a
+#: third of those that the degree allows then do.
+TOLERATED = 0.5
+POINTS, HELD_OUT = 512, 128
+#: Half of the points fill the box, half this part of it about health at rest, where people spend their days.
+INNER = 0.5
+#: Relative step of the derivatives behind the equivalents, and the accuracy of the balanced rate.
+STEP, BALANCED = 1e-4, 1e-11
+RATES = ("pyramidal", "interneuron")
+MEASURES = ("dmn", "dmn_connectivity", "sgacc_dmn")
+
+
+@dataclass(frozen=True)
+class Cerebrum:
+    """A connectome at the working point, healthy and at rest, and what may be asked of it.
+
+    Attributes
+    ----------
+    connectome : Connectome
+    model : MeanField
+    coupling : ndarray, shape (R, R)
+    home : FixedPoint
+        Healthy, at rest.
+    balloon : Balloon
+    """
+
+    connectome: Connectome
+    model: MeanField
+    coupling: Array
+    home: FixedPoint
+    balloon: Balloon
+
+    @classmethod
+    def at_working_point(cls, connectome: Connectome, point: WorkingPoint | None = None) -> Cerebrum:
+        """Return the cortex of a connectome at the working point.
+
+        Raises
+        ------
+        InputError
+            If its parcellation lacks the default mode network or the subgenual cingulate.
+        FixedPointError
+            If rest is not stable.
+        """
+        for name in ("default", "subgenual"):
+            connectome.regions.members(name)
+        model = MeanField.build()
+        coupling = (working_point() if point is None else point).scaled(connectome)
+        return cls(connectome, model, coupling, rest(model, coupling), Balloon.build())
+
+    def regional(self, cortex: Cortex, inhibition: Array) -> RegionalInputs:
+        """Return what acts on the regions, `inhibition` being what balances without drug, shape (R,)."""
+        efficacy = np.ones(len(self.coupling))
+        efficacy[self.connectome.regions.members("subgenual")] = cortex.subgenual
+        return RegionalInputs(
+            inhibition=inhibition * np.exp(cortex.inhibition),
+            recurrent=1.0 - cortex.pyramidal_cut,
+            long_range=1.0 - cortex.pyramidal_cut,
+            onto_interneurons=1.0 - cortex.interneuron_cut,
+            strength=cortex.strength,
+            efficacy=efficacy,
+        )
+
+    def undrugged(self, strength: float, subgenual: float) -> FixedPoint:
+        """Return a person's resting state: strength balanced everywhere, the mean rate by one factor on inhibition."""
+        balanced = rest(self.model, self.coupling, RegionalInputs(0.0, strength=strength))
+        inhibition = balanced.inputs.inhibition
+
+        def at(start: FixedPoint, shift: float) -> FixedPoint:
+            return follow(start, self.regional(Cortex(0.0, 0.0, shift, strength, subgenual), inhibition))
+
+        def surplus(point: FixedPoint) -> float:
+            return float(np.log(self.mean_rate(point) / self.mean_rate(self.home)))
+
+        before, here = 0.0, at(balanced, 0.0)
+        if abs(surplus(here)) <= BALANCED:
+            return here
+        error, slope = surplus(here), -4.0  # a first guess, which the secant corrects
+        for _ in range(20):
+            now = before - error / slope
+            here = at(here, now)
+            found = surplus(here)
+            if abs(found) <= BALANCED:
+                return here
+            slope, before, error = (found - error) / (now - before), now, found
+        raise FixedPointError(
+            f"{self.connectome.name}: no inhibition brings the mean rate back at strength {strength:g} and subgenual "
+            f"efficacy {subgenual:g}"
+        )
+
+    def state(self, cortex: Cortex) -> FixedPoint:
+        """Return the fixed point at a state of the cortex, reached from the person's own rest.
+
+        Raises
+        ------
+        FixedPointError
+            If the low branch ends on the way.
+        """
+        start = self.undrugged(cortex.strength, cortex.subgenual)
+        return follow(start, self.regional(cortex, start.inputs.inhibition))
+
+    def mean_rate(self, point: FixedPoint, pool: str = "excitatory") -> float:
+        """Return the mean rate of a pool over the cortex, Hz."""
+        rates: Array = getattr(point.firing, pool)
+        return float(rates[np.flatnonzero(self.connectome.regions.cortical)].mean())
+
+    def rates(self, point: FixedPoint) -> dict[str, float]:
+        """Return mean pyramidal and interneuron rate (Hz)."""
+        return {"pyramidal": self.mean_rate(point), "interneuron": self.mean_rate(point, "inhibitory")}
+
+    def measures(self, point: FixedPoint) -> dict[str, float]:
+        """Return DMN activity over that of the cortex, and connectivity within it and with the subgenual node (z)."""
+        regions = self.connectome.regions
+        connectivity = bold_connectivity(point, self.balloon)
+        return {
+            "dmn": float(relative_activity(point.firing.excitatory, regions)),
+            "dmn_connectivity": float(connectivity_measure(connectivity, regions, "dmn_within")),
+            "sgacc_dmn": float(connectivity_measure(connectivity, regions, "subgenual_dmn")),
+        }
+
+    def equivalents(self) -> tuple[float, float]:
+        """Return the cuts onto interneurons that a pyramidal cut, and a rise of the logarithm of inhibition, undo."""
+
+        def slope(name: str) -> float:
+            up, down = (self.state(Cortex(0.0, 0.0, 0.0, 1.0, 1.0)._replace(**{name: sign * STEP})) for sign in (1, -1))
+            return float(np.log(self.mean_rate(up) / self.mean_rate(down))) / (2.0 * STEP)
+
+        by_interneurons = slope("interneuron_cut")
+        return -slope("pyramidal_cut") / by_interneurons, -slope("inhibition") / by_interneurons
+
+
+def cortex_at(variables: Variables, equivalents: tuple[float, float]) -> Cortex:
+    """Return the state of the cortex at which a surface has these variables."""
+    pyramidal, inhibition = equivalents
+    return Cortex(
+        pyramidal_cut=variables.pyramidal,
+        interneuron_cut=variables.net + pyramidal * variables.pyramidal + inhibition * variables.inhibition,
+        inhibition=variables.inhibition,
+        strength=1.0 + variables.strength,
+        subgenual=1.0 + variables.subgenual,
+    )
+
+
+def design(count: int, seed: int, share: float = 1.0, box: Variables = BOX) -> list[Variables]:
+    """Return points that fill a box evenly, widths of its edges included: a scrambled Sobol sequence.
+
+    With a `share` below 1 they fill a smaller box about health at rest, that share of the whole in every direction.
+    """
+    from scipy.stats import qmc
+
+    shares = qmc.Sobol(len(box), seed=seed).random_base2((count - 1).bit_length())[:count]
+    low = np.array([axis.low - axis.width for axis in box])
+    high = np.array([axis.high + axis.width for axis in box])
+    return [Variables(*map(float, row)) for row in share * (low + shares * (high - low))]
+
+
+def corners(box: Variables = BOX) -> list[Variables]:
+    """Return the corners of a box, widths of its edges included."""
+    edges = ((axis.low - axis.width, axis.high + axis.width) for axis in box)
+    return [Variables(*corner) for corner in itertools.product(*edges)]
+
+
+def log_readouts(cerebrum: Cerebrum, variables: Variables, equivalents: tuple[float, float]) -> dict[str, float]:
+    """Return the logarithm of every read-out over its value in health at rest: rates at healthy strength."""
+    cortex = cortex_at(variables, equivalents)
+    asked: dict[str, float] = {}
+    for names, strength in ((RATES, 1.0), (MEASURES, cortex.strength)):
+        point = cerebrum.state(cortex._replace(strength=strength))
+        found = cerebrum.rates(point) if names is RATES else cerebrum.measures(point)
+        asked |= found
+    home = cerebrum.rates(cerebrum.home) | cerebrum.measures(cerebrum.home)
+    return {name: float(np.log(asked[name] / home[name])) for name in (*RATES, *MEASURES)}
+
+
+def strength_on_rates(cerebrum: Cerebrum, variables: Variables, equivalents: tuple[float, float]) -> float:
+    """Return by how much the logarithm of the pyramidal rate departs from that at healthy strength."""
+    cortex = cortex_at(variables, equivalents)
+    one, other = (cerebrum.state(state) for state in (cortex, cortex._replace(strength=1.0)))
+    return float(np.log(cerebrum.mean_rate(one) / cerebrum.mean_rate(other)))
+
+
+def basis(name: str, degree: int = DEGREE) -> list[tuple[int, ...]]:
+    """Return the powers of the terms that a read-out may have.
+
+    Never a constant. Rates know no strength, and the pyramidal rate is at its set point without drug: each of its terms
+    holds a cut or inhibition.
+    """
+    every = itertools.product(range(degree + 1), repeat=len(Variables._fields))
+    strength = Variables._fields.index("strength")
+    kept = [powers for powers in every if 0 < sum(powers) <= degree]
+    if name in RATES:
+        kept = [powers for powers in kept if not powers[strength]]
+    if name == "pyramidal":
+        kept = [powers for powers in kept if any(powers[:strength])]
+    return kept
+
+
+def fitted(name: str, points: list[Variables], values: Array, box: Variables = BOX) -> tuple[Term, ...]:
+    """Return the polynomial of a read-out: least squares, then without the terms that it does not miss.
+
+    Terms go by the rise of the sum of squares that each causes, smallest first, as long as the root mean square error
+    (for the degrees of freedom left) rises by no more than `TOLERATED`. First powers stay: they are the slopes at rest.
+    """
+    powers = basis(name)
+    scaled = np.array(points) / [scale(axis) for axis in box]
+
+    def matrix(kept: list[tuple[int, ...]]) -> Array:
+        return np.stack([np.prod(scaled ** np.array(power), axis=1) for power in kept], axis=1)
+
+    def solved(kept: list[tuple[int, ...]]) -> tuple[Array, Array, float]:
+        columns = matrix(kept)
+        coefficients = np.linalg.lstsq(columns, values, rcond=None)[0]
+        error = float(np.sqrt(((columns @ coefficients - values) ** 2).sum() / (len(values) - len(kept))))
+        # what leaving a term out adds to the sum of squares
+        importance = coefficients**2 / np.diagonal(np.linalg.inv(columns.T @ columns))
+        return np.asarray(coefficients, dtype=float), np.asarray(importance), error
+
+    coefficients, importance, error = solved(powers)
+    allowed = error * (1.0 + TOLERATED)
+    while True:
+        candidates = [at for at, power in enumerate(powers) if sum(power) > 1]
+        if not candidates:
+            break
+        weakest = min(candidates, key=lambda at: importance[at])
+        fewer = powers[:weakest] + powers[weakest + 1 :]
+        again, shares, grown = solved(fewer)
+        if grown > allowed:
+            break
+        powers, coefficients, importance = fewer, again, shares
+    return tuple(Term(power, float(f"{value:.6g}")) for power, value in zip(powers, coefficients, strict=True))
+
+
+def compute(
+    connectome: Connectome,
+    *,
+    points: int = POINTS,
+    held_out: int = HELD_OUT,
+    progress: Callable[[int, int], None] | None = None,
+) -> ResponseSurface:
+    """Compute the response surface of a connectome at the working point (some minutes).
+
+    Parameters
+    ----------
+    connectome : Connectome
+    points, held_out : int
+        States that the polynomials are fitted to, besides the corners of the box, and that their errors are taken
+        from; powers of 2 fill the box most evenly.
+    progress : callable, optional
+        Called with states done and states in all.
+
+    Raises
+    ------
+    InputError
+        If the parcellation lacks the default mode network or the subgenual cingulate.
+    FixedPointError
+        If the low branch ends inside the box.
+    """
+    cerebrum = Cerebrum.at_working_point(connectome)
+    by_pyramidal, by_inhibition = (float(f"{value:.6g}") for value in cerebrum.equivalents())
+    equivalents = by_pyramidal, by_inhibition
+    half = (points + 1) // 2
+    places = design(half, 0) + corners() + design(points - half, 2, INNER) + design(held_out, 1)
+    table = []
+    for done, place in enumerate(places):
+        table.append(log_readouts(cerebrum, place, equivalents))
+        if progress is not None:
+            progress(done + 1, len(places))
+    count = len(places) - held_out
+    columns = {name: np.array([row[name] for row in table]) for name in (*RATES, *MEASURES)}
+    terms = {name: fitted(name, places[:count], values[:count]) for name, values in columns.items()}
+    surface = ResponseSurface(connectome.name, digest(connectome), by_pyramidal, by_inhibition, BOX, terms, {})
+    errors = {}
+    for name, values in columns.items():
+        off = np.array([surface.logarithm(name, place) for place in places[count:]]) - values[count:]
+        errors[name] = (float(f"{np.abs(off).max():.2g}"), float(f"{np.sqrt((off**2).mean()):.2g}"))
+    return replace(surface, errors=errors)
+
+
+def digest(connectome: Connectome, point: WorkingPoint | None = None) -> str:
+    """Return a hash of all that a surface is computed from: connectome, working point, constants, box and method."""
+    at = working_point() if point is None else point
+    constants = [(kind.__name__, kind.build()) for kind in (MeanField, Balloon)]
+    told: dict[str, Any] = {
+        "method": [METHOD, DEGREE, TOLERATED, POINTS, HELD_OUT, INNER, list(RATES), list(MEASURES)],
+        "box": [list(axis) for axis in BOX],
+        "working point": [at.coupling, at.exponent, NORMALISATION],
+        "constants": {f"{name}.{item.name}": getattr(built, item.name) for name, built in constants
+                      for item in fields(built)},
+        "sets": {name: connectome.regions.members(name).tolist() for name in ("default", "subgenual")},
+        "cortical": np.asarray(connectome.regions.cortical).tolist(),
+    }  # fmt: skip
+    hashed = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
+    hashed.update(np.ascontiguousarray(connectome.weights, dtype="<f8").tobytes())
+    return hashed.hexdigest()
+
+
+def response_surface(
+    connectome: Connectome, *, progress: Callable[[int, int], None] | None = None, folder: Path | None = None
+) -> ResponseSurface:
+    """Return the response surface of a connectome: shipped, stored from an earlier call, or computed (some minutes).
+
+    Parameters
+    ----------
+    connectome : Connectome
+    progress : callable, optional
+        As for `compute`.
+    folder : Path, optional
+        Where surfaces are stored; the user's cache folder if left out.
+
+    Raises
+    ------
+    InputError, FixedPointError
+        As from `compute`; a stored file that is damaged is made anew.
+    """
+    from platformdirs import user_cache_path
+
+    from kapsim.files import write_together
+    from kapsim.mechanisms.response_surface import shipped_surface
+
+    wanted = digest(connectome)
+    if shipped_surface().digest == wanted:
+        return shipped_surface()
+    stored = (user_cache_path("kapsim") if folder is None else folder) / f"surface-{wanted[:32]}.json"
+    if stored.is_file():
+        try:
+            found = from_records(json.loads(stored.read_text(encoding="utf-8")), str(stored))
+            if found.digest == wanted:
+                return found
+        except (InputError, ValueError):
+            pass
+    surface = compute(connectome, progress=progress)
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    write_together({stored: json.dumps(to_records(surface), indent=1).encode()})
+    return surface
