@@ -28,7 +28,7 @@ from kapsim.units import convert, dimension
 
 LINKS: dict[str, type[Mechanism]] = {"pharmacokinetics": Pharmacokinetics, **Model.links()}
 #: Prefix of a registry id → the link that its records belong to.
-LINK_OF_PREFIX = {"pk": "pharmacokinetics"}
+LINK_OF_PREFIX = {"pk": "pharmacokinetics", "brain": "network"}
 #: Parameters that a link borrows from another, because both need the same number.
 BORROWED = {"acute": {"pk.molar_mass.ketamine", "pk.molar_mass.norketamine"}}
 

@@ -41,7 +41,7 @@ VARIANT = Switches(
     slow_down=1.0,
     il6_up=1.0,
     equal_affinity=0.5,
-    reduced_network=0.5,
+    whole_brain=0.5,
 )
 
 

@@ -189,7 +189,7 @@ def test_the_rated_course_follows_the_momentary_one() -> None:
 @pytest.mark.parametrize("score", ["madrs", "madrs_momentary"])
 def test_training_in_the_window_makes_the_effect_last(score: str, day: int) -> None:
     alone, trained = named("single_infusion"), named("single_infusion_with_training")
-    assert benefit(trained, [24.0 * day], score)[0] > benefit(alone, [24.0 * day], score)[0] + 0.8
+    assert benefit(trained, [24.0 * day], score)[0] > benefit(alone, [24.0 * day], score)[0] + 1.0
 
 
 def test_training_prolongs_more_than_it_deepens() -> None:

@@ -295,7 +295,7 @@ def test_records_round_trip_and_damage_is_refused() -> None:
 
 # --- the link -------------------------------------------------------------------------------------------------------
 
-STANDARD = VARIANTS["standard"]
+WHOLE = VARIANTS["whole_brain"]
 
 
 @settings(max_examples=30)
@@ -305,10 +305,10 @@ def test_inhibition_drifts_until_the_rate_is_back(block: float, more: float, sub
     held, state = Block(block, max(block, more)), NetworkState(1.0)
     hours, step = 12.0 * 40, 2.0
     for _ in range(int(hours / step)):
-        rate = network().rates(state, held, subgenual, REST, STANDARD).inhibition
+        rate = network().rates(state, held, subgenual, REST, WHOLE).inhibition
         state = NetworkState(state.inhibition + step * rate)
         assert state.inhibition > 0.0
-    activity = network().activity(state, held, 1.0, subgenual, REST, STANDARD)
+    activity = network().activity(state, held, 1.0, subgenual, REST, WHOLE)
     assert activity.pyramidal == pytest.approx(1.0, abs=1e-3)
 
 
@@ -316,7 +316,7 @@ def test_a_run_says_when_it_leaves_the_surface() -> None:
     def run(amount: str) -> Any:
         dose = f"{{drug: ketamine, route: iv, {amount}, at: 0 h}}"
         text = f"schema_version: 1\nname: t\ntitle: t\nhorizon: 1 d\ndoses: [{dose}]"
-        return simulate(parse_protocol(text), draws=1, spread=False)
+        return simulate(parse_protocol(text), variant="whole_brain", draws=1, spread=False)
 
     plain, deep = run("amount: 0.25 mg/kg, duration: 40 min"), run("amount: 20 mg/kg, duration: 40 min")
     assert float(plain["surface_excess"].max()) == 0.0
@@ -330,7 +330,7 @@ def test_the_summary_says_in_how_many_people() -> None:
 
     from kapsim.report.summary import print_summary, share_beyond_surface
 
-    dataset = kapsim.simulate("kap_six_sessions", draws=40, seed=1)
+    dataset = kapsim.simulate("kap_six_sessions", variant="whole_brain", draws=40, seed=1)
     share = share_beyond_surface(dataset)
     assert 0.0 < share < 1.0
     console = Console(record=True, width=250, file=io.StringIO())
@@ -341,7 +341,7 @@ def test_the_summary_says_in_how_many_people() -> None:
 def test_the_chain_needs_no_whole_brain_model() -> None:
     """An ordinary run loads neither the mean field nor Numba."""
     code = (
-        "import sys, kapsim; kapsim.simulate('single_infusion', draws=1); "
+        "import sys, kapsim; kapsim.simulate('single_infusion', variant='whole_brain', draws=1); "
         "print(any(name.startswith(('kapsim.brain', 'numba')) for name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -118,7 +118,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
     "dmn_silent": ((), UPSTREAM | SYNAPSE, MIND | MOOD),
     "additive_therapy": ((THERAPY,), UPSTREAM | SYNAPSE, MIND | MOOD),
     "expectancy_only": ((THERAPY,), EVERYTHING - MOOD, MOOD),
-    "reduced_network": (
+    "whole_brain": (
         (),
         KINETICS | BLOCK | ACUTE | INFLAMMATION | EXPECTANCY,
         FIRING | GLUTAMATE | of("network") - {"surface_excess"} | CORE,
@@ -180,7 +180,7 @@ def test_without_the_window_therapy_does_less_and_nothing_else_changes() -> None
     """
     treated, additive = run(INFUSION, THERAPY), run(INFUSION, THERAPY, variant="additive_therapy")
     assert at(additive, "negative_belief", 96.0) > at(treated, "negative_belief", 96.0) + 0.02
-    assert at(additive, "madrs_momentary", 336.0) > at(treated, "madrs_momentary", 336.0) + 0.3
+    assert at(additive, "madrs_momentary", 336.0) > at(treated, "madrs_momentary", 336.0) + 0.5
     assert differing(run(), run(variant="additive_therapy")) <= MIND | MOOD
     for variable in sorted(MIND | MOOD):
         alone = change(run(), run(variant="additive_therapy"), variable)
@@ -322,8 +322,7 @@ def test_an_anaesthetic_dose_takes_consciousness_and_firing() -> None:
     plain, deep = run(), run(BOLUS)
     assert peak(deep, "loss_of_consciousness") > 0.5 > 0.05 > peak(plain, "loss_of_consciousness")
     assert peak(deep, "nmda_block") > 0.5 > peak(plain, "nmda_block")
-    # by how much is little: what the cortex says of a dose like this lies at the edge of the response surface
-    assert lowest(deep, "pyramidal_rate") < lowest(plain, "pyramidal_rate") - 0.003
+    assert lowest(deep, "pyramidal_rate") < 0.9 * lowest(plain, "pyramidal_rate")
     for variable in ("sedation", "systolic_pressure", "cadss"):
         assert peak(deep, variable) > peak(plain, variable), variable
 

@@ -1,19 +1,21 @@
-"""Network: block → firing and the default mode network, from the whole-brain model's fixed points (clauses S3, S5).
+"""Network: block → firing and the default mode network (clauses S3, S5), by one of two descriptions.
 
-Block takes a small share of NMDA current, `f_E` of it among pyramidal cells and `f_I` of it onto interneurons: AMPA
-carries the rest, and passing occupancy one for one would throw the cortex onto its high branch. Less drive of
-interneurons lifts firing, less among pyramidal cells lowers it: an inverted U over dose. What follows in the cortex
-at full size is read from a response surface (`response_surface.py`): rates, the default mode network's activity
-relative to the cortex and its connectivity, the sign of every change as that model gives it. Outside the surface's
-box its variables stop at the edge, and `beyond` says so.
+By default one cortical and one DMN node with assumed gains. Block of interneurons lifts pyramidal firing, block of
+pyramidal cells lowers it: an inverted U over dose. The DMN's activity relative to the cortex rises with subgenual
+efficacy and with lost synaptic strength; what block adds to it acutely has no agreed sign (`dmn_firing` may be
+negative).
 
-Local inhibition drifts until firing is back at its set point, in hours; a slow change of synaptic strength is
+The variant `whole_brain` reads the cortex at full size from a response surface (`response_surface.py`) instead. There
+block takes a small share of NMDA current, `f_E` of it among pyramidal cells and `f_I` of it onto interneurons: AMPA
+carries the rest, and passing occupancy one for one would throw the cortex onto its high branch. Rates, DMN activity and
+connectivity are then what that model gives, whatever their sign. Only a part of the cortex' recurrence takes part in a
+change of strength (`strength_share`). Outside the surface's box its variables stop at the edge, and `beyond` says so.
+It is no default because, with the cuts of published circuits, firing and glutamate hardly rise (docs/model.md).
+
+In both, local inhibition drifts until firing is back at its set point, in hours; a slow change of synaptic strength is
 balanced as it grows and moves no rate (were it not, strength → firing → glutamate → strength would be a loop without
-a rest to return to). Only a part of the cortex' recurrence takes part in that change (`strength_share`). All outputs
-are 1 in a healthy person at rest. Contested: where NMDA loss acts (Cavanagh 2020 fits pyramidal cells), and every DMN
-sign.
-
-The variant `reduced_network` has one cortical and one DMN node with assumed gains in the place of the surface.
+a rest to return to). All outputs are 1 in a healthy person at rest. Contested: where NMDA loss acts (Cavanagh 2020
+fits pyramidal cells), and every DMN sign.
 """
 
 from __future__ import annotations
@@ -110,7 +112,7 @@ class Network(Mechanism):
         # inhibition at which the surplus is gone, were it to go on falling as it does at rest
         whole = state.inhibition * surplus / surface.feedback
         reduced = self.excitation(block, setting) - state.inhibition
-        drift = whole + switches.reduced_network * (reduced - whole)
+        drift = reduced + switches.whole_brain * (whole - reduced)
         return NetworkState(inhibition=drift / self.tau_inhibition)
 
     def activity(
@@ -129,11 +131,11 @@ class Network(Mechanism):
         inside = mark("surface_inside", surface.bounded(variables))
         whole = Logarithms(*(surface.logarithm(name, inside) for name in Logarithms._fields))
         reduced = self.reduced(state, block, strength, subgenual, setting)
-        mixed = Logarithms(*(a + switches.reduced_network * (b - a) for a, b in zip(whole, reduced, strict=True)))
-        beyond = (1.0 - switches.reduced_network) * surface.beyond(variables)
+        mixed = Logarithms(*(a + switches.whole_brain * (b - a) for a, b in zip(reduced, whole, strict=True)))
+        beyond = switches.whole_brain * surface.beyond(variables)
         return Activity(**{name: exp(value) for name, value in mixed._asdict().items()}, beyond=beyond)
 
-    # --- the variant `reduced_network` ----------------------------------------------------------------------------
+    # --- the pair of nodes ----------------------------------------------------------------------------------------
 
     def excitation(self, block: Block, setting: Setting) -> Value:
         """Excitatory drive of the cortical node before local inhibition answers; 1 without drug."""
