@@ -17,6 +17,7 @@ from kapsim.cli.brain import parse_hours
 from kapsim.errors import InputError
 from kapsim.exchange.bids import bids_files, write_bids
 from kapsim.protocol import load_protocol
+from kapsim.report.brain_figures import glass_brain
 from kapsim.report.brain_page import brain_html
 from kapsim.store import results_bytes
 
@@ -50,6 +51,14 @@ def test_a_study_is_labelled_and_moves_with_the_drug(study) -> None:
     assert study.attrs["simulated_data"] == "true"
     assert results_bytes(study).startswith(b"CDF")
     assert all("low branch" in line for line in warnings_of(study))
+
+
+def test_the_glass_brain_is_a_picture_where_there_are_centroids(study) -> None:
+    picture = glass_brain(study, 0)
+    assert picture is not None
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
+    assert glass_brain(study.drop_vars(["x", "y", "z"]), 0) is None
 
 
 def test_the_folder_reads_back(study, tmp_path: Path) -> None:

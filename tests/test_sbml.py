@@ -65,7 +65,10 @@ def agreement(protocol, variant="standard", kinetics="default", person=None):
     return {name: worst(own, run(text, system, hours)) for name, run in ENGINES.items()}
 
 
-@pytest.mark.parametrize(("protocol", "variant"), [("single_infusion", "standard"), ("kap_sublingual", "il6_up")])
+@pytest.mark.parametrize(
+    ("protocol", "variant"),
+    [("single_infusion", "standard"), ("kap_sublingual", "il6_up"), ("single_infusion", "whole_brain")],
+)
 def test_other_engines_agree_state_by_state(protocol, variant):
     found = agreement(protocol, variant)
     assert all(difference < TOLERANCE for _, difference in found.values()), found
