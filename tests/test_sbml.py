@@ -46,6 +46,11 @@ co_medication: [{drug: clarithromycin, from: 0 h, until: 30 h}]
 """
 
 
+def _some(names, *always):
+    """Return all names, of which those not in `always` only run with the slow checks."""
+    return [name if name in always else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 @pytest.fixture(scope="module")
 def single_infusion():
     return export_system("single_infusion")
@@ -102,7 +107,7 @@ def test_a_wrong_constant_would_be_seen(single_infusion):
     assert difference > 10 * TOLERANCE
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", _some(VARIANTS, "direct", "whole_brain", "expectancy_only"))
 def test_variants_differ_in_their_switches_alone(variant, single_infusion):
     system = export_system("single_infusion", variant=variant)
     switches = {item.id: item.value for item in system.constants if item.id.startswith("switch_")}
@@ -116,7 +121,7 @@ def test_variants_differ_in_their_switches_alone(variant, single_infusion):
     assert rest(system) == rest(single_infusion)
 
 
-@pytest.mark.parametrize("protocol", named_protocols())
+@pytest.mark.parametrize("protocol", _some(named_protocols(), "kap_six_sessions", "midazolam_infusion", "no_treatment"))
 def test_every_protocol_is_valid_with_units(protocol):
     assert problems(sbml_text(export_system(protocol))) == []
 
