@@ -105,13 +105,15 @@ class Network(Mechanism):
         mark: Mark = unmarked,
     ) -> NetworkState:
         """Homeostatic drift of inhibition until the pyramidal rate is back at its set point, per hour."""
+        reduced = self.excitation(block, setting) - state.inhibition
+        if _plainly_off(switches):
+            return NetworkState(inhibition=reduced / self.tau_inhibition)
         surface = shipped_surface()
         cortex = self.cortex(state, block, 1.0, subgenual, setting)
         variables = mark("balance_at", surface.variables(cortex))
         surplus = surface.logarithm("pyramidal", mark("balance_inside", surface.bounded(variables)))
         # inhibition at which the surplus is gone, were it to go on falling as it does at rest
         whole = state.inhibition * surplus / surface.feedback
-        reduced = self.excitation(block, setting) - state.inhibition
         drift = reduced + switches.whole_brain * (whole - reduced)
         return NetworkState(inhibition=drift / self.tau_inhibition)
 
@@ -126,11 +128,13 @@ class Network(Mechanism):
         mark: Mark = unmarked,
     ) -> Activity:
         """Read-outs; `subgenual` is the person's excitatory efficacy at the subgenual node, healthy = 1."""
+        reduced = self.reduced(state, block, strength, subgenual, setting)
+        if _plainly_off(switches):
+            return Activity(**{name: exp(value) for name, value in reduced._asdict().items()}, beyond=0.0 * strength)
         surface = shipped_surface()
         variables = mark("surface_at", surface.variables(self.cortex(state, block, strength, subgenual, setting)))
         inside = mark("surface_inside", surface.bounded(variables))
         whole = Logarithms(*(surface.logarithm(name, inside) for name in Logarithms._fields))
-        reduced = self.reduced(state, block, strength, subgenual, setting)
         mixed = Logarithms(*(a + switches.whole_brain * (b - a) for a, b in zip(reduced, whole, strict=True)))
         beyond = switches.whole_brain * surface.beyond(variables)
         return Activity(**{name: exp(value) for name, value in mixed._asdict().items()}, beyond=beyond)
@@ -160,3 +164,8 @@ class Network(Mechanism):
             dmn_connectivity=self.connectivity_strength * lost + self.connectivity_firing * surplus,
             sgacc_dmn=log(subgenual) + self.sgacc_strength * lost,
         )
+
+
+def _plainly_off(switches: Switches) -> bool:
+    """Whether the surface is switched off by a plain number: then its costly polynomials are not needed."""
+    return isinstance(switches.whole_brain, float) and switches.whole_brain == 0.0
