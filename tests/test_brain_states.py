@@ -13,10 +13,12 @@ from scipy.integrate import solve_ivp
 
 from kapsim.brain import load_atlas
 from kapsim.brain.mean_field import MeanField
-from kapsim.brain.states import CorticalStates, followed
+from kapsim.brain.states import CorticalStates, followed, one_of
+from kapsim.brain.surface import Cerebrum
 from kapsim.brain.working_point import working_point
-from kapsim.brain_study import one_of, placebo_of, settled, study_states
+from kapsim.brain_study import placebo_of, settled, study_states
 from kapsim.errors import InputError
+from kapsim.mechanisms.response_surface import Cortex
 from kapsim.patient import Patient
 from kapsim.protocol import load_protocol
 
@@ -46,6 +48,41 @@ def test_zero_cuts_change_nothing_bit_for_bit() -> None:
     plain, zero = made(), made(drift_interneuron=np.zeros((2, 1)), cut_excitatory=np.zeros((2, 1)))
     for one, other in zip(*(s.inputs(0, COUPLING, CORTEX.regions) for s in (plain, zero)), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_efficacies_leave_the_mean_rate_at_its_set_point() -> None:
+    """Both efficacies together, up and down: the regions move, the cortex' mean rate does not."""
+    states = made(3, subgenual=np.array([1.1, 0.9, 1.05]), default=np.array([0.97, 1.02, 1.0]))
+    points = settled(states, 0, COUPLING, CORTEX.regions, MeanField.build())
+    home = settled(made(1), 0, COUPLING, CORTEX.regions, MeanField.build())[0]
+    assert home is not None
+    for point in points:
+        assert point is not None
+        assert point.firing.excitatory.mean() == pytest.approx(home.firing.excitatory.mean(), rel=1e-9)
+        assert np.ptp(point.firing.excitatory) > 0.05
+
+
+def test_a_study_and_the_response_surface_see_one_cortex() -> None:
+    """The same cuts, strength and subgenual efficacy give the same fixed point by both ways."""
+    cut, strength, subgenual = (0.004, 0.02), 0.93, 1.06
+    states = made(
+        1,
+        cut_excitatory=np.full((1, 1), cut[0]),
+        cut_interneuron=np.full((1, 1), cut[1]),
+        strength=np.full((1, 1), strength),
+        subgenual=np.array([subgenual]),
+    )
+    point = settled(states, 0, COUPLING, CORTEX.regions, MeanField.build())[0]
+    other = Cerebrum.at_working_point(CORTEX).state(Cortex(*cut, 0.0, strength, subgenual))
+    assert point is not None
+    np.testing.assert_allclose(point.firing.excitatory, other.firing.excitatory, rtol=1e-9)
+
+
+def test_efficacies_beyond_the_low_branch_are_told() -> None:
+    states = made(1, subgenual=np.array([3.0]))
+    assert np.isnan(states.held(0, COUPLING, CORTEX.regions)).all()
+    assert np.isfinite(states.inputs(0, COUPLING, CORTEX.regions).inhibition).all()
+    assert settled(states, 0, COUPLING, CORTEX.regions, MeanField.build()) == [None]
 
 
 def test_inhibition_that_has_followed_the_whole_block_brings_every_region_back() -> None:

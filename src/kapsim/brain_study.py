@@ -36,7 +36,7 @@ from kapsim.brain.measures import (
 from kapsim.brain.moments import RESTING_BAND, correlation, seen_covariance, without_global_signal
 from kapsim.brain.regions import Regions
 from kapsim.brain.simulation import BrainRun, simulate
-from kapsim.brain.states import CorticalStates, block_hours, cortical_states
+from kapsim.brain.states import CorticalStates, block_hours, cortical_states, one_of
 from kapsim.brain.working_point import working_point
 from kapsim.errors import FixedPointError, InputError
 from kapsim.evidence import evidence_version, load_parameters
@@ -183,19 +183,17 @@ def study_states(
     return people, states
 
 
-def one_of(inputs: RegionalInputs, person: int) -> RegionalInputs:
-    """Return the inputs of one person, shape (R,) each, of those of several."""
-    return RegionalInputs(*(value[person] if np.ndim(value) == 2 else value for value in inputs))
-
-
 def settled(
     states: CorticalStates, hour: int, coupling: Array, regions: Regions, field: MeanField
 ) -> list[FixedPoint | None]:
     """Return the fixed point of each person at an hour, None where the low branch does not lead there."""
-    start, end = (part(hour, coupling, regions, field) for part in (states.resting, states.inputs))
+    start, held = states.resting(hour, coupling, regions, field), states.held(hour, coupling, regions, field)
+    end = states.inputs(hour, coupling, regions, field, held=held)
     found: list[FixedPoint | None] = []
     for person in range(states.size):
         try:
+            if np.isnan(held[person]):
+                raise FixedPointError("the low branch does not reach this person's own rest")
             found.append(follow(rest(field, coupling, one_of(start, person)), one_of(end, person)))
         except FixedPointError:
             found.append(None)

@@ -12,9 +12,10 @@ the drift of the cuts, two numbers a person.
 **Slow states** (synaptic strength: spines times their potentiation; glutamate uptake) are balanced as they change: a
 synapse that grows in days moves connectivity and no rate, as in the chain; a share of the recurrence takes part in it.
 
-**Depression** is a distribution over slow states and two efficacies that inhibition does not make up for: that of the
-subgenual cingulate, and that of the default mode network against the cortex. The latter has no agreed sign: pooled data
-find less connectivity within the network, seed studies more, so it is centred on none and people of both signs occur.
+**Depression** is a distribution over slow states and two efficacies that inhibition makes up for only in the mean rate
+of the cortex, by one factor everywhere (`held_rate`), as in the chain's response surface: that of the subgenual
+cingulate, and that of the default mode network against the cortex. The latter has no agreed sign: pooled data find less
+connectivity within the network, seed studies more, so it is centred on none and people of both signs occur.
 
 The surge of glutamate under the drug is not an input: it follows from disinhibition, and would be counted twice.
 """
@@ -27,8 +28,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.brain.fixed_point import rest
+from kapsim.brain.held_rate import held_rate
 from kapsim.brain.mean_field import MeanField, RegionalInputs
-from kapsim.errors import InputError
+from kapsim.errors import FixedPointError, InputError
 from kapsim.mechanisms.glutamate import Glutamate
 
 if TYPE_CHECKING:
@@ -122,13 +125,23 @@ class CorticalStates:
         return self._inputs(hour, coupling, regions, field, base, (zero, zero), (zero, zero), np.ones((self.size, 1)))
 
     def inputs(
-        self, hour: int, coupling: Array, regions: Regions, field: MeanField | None = None, base: Array | float = 1.0
+        self,
+        hour: int,
+        coupling: Array,
+        regions: Regions,
+        field: MeanField | None = None,
+        base: Array | float = 1.0,
+        *,
+        held: Array | None = None,
     ) -> RegionalInputs:
         """Return what acts on the regions at an hour; arguments and result as for `resting`.
 
-        A connectome without a set ``subgenual`` or ``default`` has no such efficacy.
+        `held` is what `CorticalStates.held` gives for the same arguments, where that is at hand. A connectome without a
+        set ``subgenual`` or ``default`` has no such efficacy. Where efficacies throw a person's cortex off its low
+        branch whatever its inhibition, nothing is made up for; `held` is not a number there.
         """
-        return self._inputs(
+        factor = self.held(hour, coupling, regions, field, base) if held is None else held
+        found = self._inputs(
             hour,
             coupling,
             regions,
@@ -138,6 +151,38 @@ class CorticalStates:
             (self.drift_excitatory[:, hour], self.drift_interneuron[:, hour]),
             self._efficacy(regions),
         )
+        return found._replace(inhibition=found.inhibition * np.nan_to_num(factor, nan=1.0)[:, None])
+
+    def held(
+        self, hour: int, coupling: Array, regions: Regions, field: MeanField | None = None, base: Array | float = 1.0
+    ) -> Array:
+        """Return the factor on inhibition that holds the mean rate of the cortex at its set point without drug.
+
+        Arguments as for `resting`.
+
+        Returns
+        -------
+        ndarray, shape (person,)
+            1 without efficacies; not a number where no factor holds it.
+        """
+        model = MeanField.build() if field is None else field
+        rows = np.flatnonzero(regions.cortical)
+        start, efficacy = self.resting(hour, coupling, regions, model, base), self._efficacy(regions)
+        found: dict[bytes, float] = {}
+        factors = np.ones(self.size)
+        for person in range(self.size):
+            if (efficacy[person] == 1.0).all():
+                continue
+            own = one_of(start, person)
+            acting = own._replace(efficacy=efficacy[person])
+            key = b"".join(np.asarray(value, dtype=float).tobytes() for value in acting)
+            if key not in found:
+                try:
+                    found[key] = held_rate(rest(model, coupling, own), acting, rows)[1]
+                except FixedPointError:
+                    found[key] = float("nan")
+            factors[person] = found[key]
+        return factors
 
     def _efficacy(self, regions: Regions) -> Array:
         efficacy = np.ones((self.size, len(regions)))
@@ -172,6 +217,11 @@ class CorticalStates:
 
         inhibition = np.asarray(model.balanced_inhibition(coupling, cut(drift)))
         return cut(cuts)._replace(inhibition=inhibition, efficacy=efficacy * spread)
+
+
+def one_of(inputs: RegionalInputs, person: int) -> RegionalInputs:
+    """Return the inputs of one person, shape (R,) each, of those of several."""
+    return RegionalInputs(*(value[person] if np.ndim(value) == 2 else value for value in inputs))
 
 
 def block_hours(doses_h: Sequence[float], hours: Sequence[float], horizon_h: float) -> list[float]:

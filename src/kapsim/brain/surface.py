@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from kapsim.brain.connectome import Connectome
 from kapsim.brain.fixed_point import FixedPoint, follow, rest
 from kapsim.brain.haemodynamics import Balloon
+from kapsim.brain.held_rate import held_rate
 from kapsim.brain.mean_field import MeanField, RegionalInputs
 from kapsim.brain.measures import connectivity_measure, relative_activity
 from kapsim.brain.moments import bold_connectivity
@@ -69,8 +70,8 @@ POINTS, HELD_OUT = 512, 128
 INNER = 0.5
 #: Significant digits of the weights that the hash of a surface knows.
 WEIGHT_DIGITS = 9
-#: Relative step of the derivatives behind the equivalents, and the accuracy of the balanced rate.
-STEP, BALANCED = 1e-4, 1e-11
+#: Relative step of the derivatives behind the equivalents.
+STEP = 1e-4
 RATES = ("pyramidal", "interneuron")
 MEASURES = ("dmn", "dmn_connectivity", "sgacc_dmn")
 
@@ -128,29 +129,13 @@ class Cerebrum:
     def undrugged(self, strength: float, subgenual: float) -> FixedPoint:
         """Return a person's resting state: strength balanced everywhere, the mean rate by one factor on inhibition."""
         balanced = rest(self.model, self.coupling, RegionalInputs(0.0, strength=strength))
-        inhibition = balanced.inputs.inhibition
-
-        def at(start: FixedPoint, shift: float) -> FixedPoint:
-            return follow(start, self.regional(Cortex(0.0, 0.0, shift, strength, subgenual), inhibition))
-
-        def surplus(point: FixedPoint) -> float:
-            return float(np.log(self.mean_rate(point) / self.mean_rate(self.home)))
-
-        before, here = 0.0, at(balanced, 0.0)
-        if abs(surplus(here)) <= BALANCED:
-            return here
-        error, slope = surplus(here), -4.0  # a first guess, which the secant corrects
-        for _ in range(20):
-            now = before - error / slope
-            here = at(here, now)
-            found = surplus(here)
-            if abs(found) <= BALANCED:
-                return here
-            slope, before, error = (found - error) / (now - before), now, found
-        raise FixedPointError(
-            f"{self.connectome.name}: no inhibition brings the mean rate back at strength {strength:g} and subgenual "
-            f"efficacy {subgenual:g}"
-        )
+        cortex = Cortex(0.0, 0.0, 0.0, strength, subgenual)
+        try:
+            return held_rate(balanced, self.regional(cortex, balanced.inputs.inhibition), self.rows)[0]
+        except FixedPointError as error:
+            raise FixedPointError(
+                f"{self.connectome.name}: at strength {strength:g} and subgenual efficacy {subgenual:g}: {error}"
+            ) from None
 
     def state(self, cortex: Cortex) -> FixedPoint:
         """Return the fixed point at a state of the cortex, reached from the person's own rest.
@@ -166,7 +151,12 @@ class Cerebrum:
     def mean_rate(self, point: FixedPoint, pool: str = "excitatory") -> float:
         """Return the mean rate of a pool over the cortex, Hz."""
         rates: Array = getattr(point.firing, pool)
-        return float(rates[np.flatnonzero(self.connectome.regions.cortical)].mean())
+        return float(rates[self.rows].mean())
+
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """Regions of the cortex."""
+        return np.flatnonzero(self.connectome.regions.cortical)
 
     def rates(self, point: FixedPoint) -> dict[str, float]:
         """Return mean pyramidal and interneuron rate (Hz)."""
