@@ -123,6 +123,7 @@ def solve_reference(
     traits = Traits(*(float(trait[0]) for trait in person.traits))
     rest = State(*(type(part)(*map(float, part)) for part in model.rest(traits)))
     size = len(state_names())
+    dmn_rest = model.dmn_rest(rest.network, model.plasticity.strength(rest.plasticity), traits)
 
     def rates(_: float, z: Array, setting: Setting) -> Array:
         full = np.zeros(systems * n)
@@ -136,7 +137,7 @@ def solve_reference(
             (x[at["hydroxynorketamine"]] + x[n + at["hydroxynorketamine"]]) / hydroxynorketamine,
             x[2 * n + at["central"]] if systems == 3 else 0.0,
         )
-        slow = model.rates(unflatten(z[:size].tolist()), rest, traits, drugs, setting)
+        slow = model.rates(unflatten(z[:size].tolist()), rest, traits, drugs, setting, dmn_rest=dmn_rest)
         return np.concatenate([flatten(slow), matrix @ z[size:]])
 
     hours = course.grid.ticks / TICKS_PER_HOUR

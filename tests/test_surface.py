@@ -51,7 +51,7 @@ from kapsim.mechanisms.response_surface import (
     shipped_surface,
     to_records,
 )
-from kapsim.mechanisms.switches import VARIANTS
+from kapsim.mechanisms.switches import VARIANTS, Switches
 from kapsim.protocol import parse_protocol
 from kapsim.simulation import simulate
 
@@ -305,11 +305,37 @@ def test_inhibition_drifts_until_the_rate_is_back(block: float, more: float, sub
     held, state = Block(block, max(block, more)), NetworkState(1.0)
     hours, step = 12.0 * 40, 2.0
     for _ in range(int(hours / step)):
-        rate = network().rates(state, held, subgenual, REST, WHOLE).inhibition
-        state = NetworkState(state.inhibition + step * rate)
+        place = network().place(state, held, 1.0, subgenual, REST, WHOLE)
+        state = NetworkState(state.inhibition + step * network().rates(state, held, REST, WHOLE, place).inhibition)
         assert state.inhibition > 0.0
-    activity = network().activity(state, held, 1.0, subgenual, REST, WHOLE)
+    seen = (state, held, 1.0, subgenual, REST, WHOLE)
+    activity = network().activity(*seen, network().place(*seen))
     assert activity.pyramidal == pytest.approx(1.0, abs=1e-3)
+
+
+@given(
+    st.floats(0.0, 0.4), st.floats(0.0, 0.4), st.floats(0.7, 1.2), st.floats(0.9, 1.2), st.floats(0.98, 1.02),
+    st.floats(0.0, 1.0),
+)  # fmt: skip
+def test_a_plain_switch_leaves_out_only_what_it_switches_off(
+    pyramidal: float, interneuron: float, strength: float, subgenual: float, inhibition: float, between: float
+) -> None:
+    """A number that is plainly 0 or 1 gives what a traced one does, and anything between lies between."""
+    state, block = NetworkState(inhibition), Block(pyramidal, interneuron)
+
+    def all_of(switch: Any) -> np.ndarray:
+        switches = Switches(whole_brain=switch)
+        seen = (state, block, strength, subgenual, REST, switches)
+        place = network().place(*seen)
+        drift = network().rates(state, block, REST, switches, place)
+        return np.array([*network().activity(*seen, place), *network().imaging(*seen, place), *drift], dtype=float)
+
+    ends = [all_of(value) for value in (0.0, 1.0)]
+    for value, end in zip((0.0, 1.0), ends, strict=True):
+        np.testing.assert_allclose(all_of(np.array(value)), end, rtol=1e-12, atol=1e-14)
+    middle = all_of(between)
+    assert (middle >= np.minimum(*ends) - 1e-12).all()
+    assert (middle <= np.maximum(*ends) + 1e-12).all()
 
 
 def test_a_run_says_when_it_leaves_the_surface() -> None:

@@ -118,9 +118,11 @@ def _block() -> Block:
 def _network(model: Model) -> Equations:
     state, setting = _symbols(STATES["network"]), _symbols(Setting)
     subgenual = _symbol(r"\mathit{subgenual}")
-    activity = model.network.activity(state, _block(), _symbol("S"), subgenual, setting, model.switches)
-    readouts = [(_symbol(rf"\mathit{{{name.replace('_', ' ')}}}"), value) for name, value in activity._asdict().items()]
-    return [*_derivatives(state, model.network.rates(state, _block(), subgenual, setting, model.switches)), *readouts]
+    seen = (state, _block(), _symbol("S"), subgenual, setting, model.switches)
+    place = model.network.place(*seen)
+    found = {**model.network.activity(*seen, place)._asdict(), **model.network.imaging(*seen, place)._asdict()}
+    readouts = [(_symbol(rf"\mathit{{{name.replace('_', ' ')}}}"), value) for name, value in found.items()]
+    return [*_derivatives(state, model.network.rates(state, _block(), setting, model.switches, place)), *readouts]
 
 
 def _glutamate(model: Model) -> Equations:

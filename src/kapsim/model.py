@@ -16,7 +16,7 @@ from kapsim.mechanisms.glutamate import Glutamate, GlutamateState
 from kapsim.mechanisms.inflammation import Inflammation, InflammationState
 from kapsim.mechanisms.mind import Mind, MindState
 from kapsim.mechanisms.mood import Carriers, Mood, MoodState
-from kapsim.mechanisms.network import Activity, Network, NetworkState
+from kapsim.mechanisms.network import Activity, Network, NetworkState, Place
 from kapsim.mechanisms.operators import Value
 from kapsim.mechanisms.plasticity import Plasticity, PlasticityState
 from kapsim.mechanisms.receptor import Block, Receptor
@@ -54,8 +54,8 @@ class Flow(NamedTuple):
     """Everything the rates are computed from at one moment."""
 
     block: Block
+    place: Place | None
     activity: Activity
-    activity_rest: Activity
     strength: Value
     opening: Value
     ampa_drive: Value
@@ -128,8 +128,7 @@ class Model:
         plasticity = self.plasticity.rest(traits.spines, traits.bdnf)
         strength = self.plasticity.strength(plasticity)
         network = self.network.rest(strength)
-        still = self.receptor.block(NO_DRUG, REST, self.switches)
-        dmn = self.network.activity(network, still, strength, traits.subgenual, REST, self.switches).dmn
+        dmn = self.dmn_rest(network, strength, traits)
         return State(
             network=network,
             glutamate=self.glutamate.rest(inflammation.microglia),
@@ -139,6 +138,13 @@ class Model:
             mood=self.mood.rest(traits.madrs),
             acute=self.acute.rest(traits.madrs),
         )
+
+    def dmn_rest(self, network: NetworkState, strength: Value, traits: Traits, mark: Mark = unmarked) -> Value:
+        """Return default-mode activity of a person at rest, whose network and synaptic strength are these."""
+        still = mark("block_rest", self.receptor.block(NO_DRUG, REST, self.switches))
+        seen = (network, still, strength, traits.subgenual, REST, self.switches)
+        place = self.network.place(*seen, lambda name, value: mark(f"rest_{name}", value))
+        return mark("dmn_rest", self.network.activity(*seen, place).dmn)
 
     def carriers(self, state: State, strength: Value, opening: Value) -> Carriers:
         """Return what moves mood, at a synaptic strength and an opening of the plasticity window."""
@@ -160,7 +166,6 @@ class Model:
         put a symbol in its place.
         """
         block = mark("block", self.receptor.block(drugs, setting, self.switches))
-        still = mark("block_rest", self.receptor.block(NO_DRUG, REST, self.switches))
         strength = mark("strength", self.plasticity.strength(state.plasticity))
         at_rest = mark("strength_rest", self.plasticity.strength(rest.plasticity))
         opening = mark("opening", self.plasticity.opening(state.plasticity))
@@ -175,24 +180,12 @@ class Model:
                 self.switches,
             ),
         )
+        seen = (state.network, block, strength, traits.subgenual, setting, self.switches)
+        place = self.network.place(*seen, mark)
         return Flow(
             block=block,
-            activity=mark(
-                "activity",
-                self.network.activity(state.network, block, strength, traits.subgenual, setting, self.switches, mark),
-            ),
-            activity_rest=mark(
-                "activity_rest",
-                self.network.activity(
-                    rest.network,
-                    still,
-                    at_rest,
-                    traits.subgenual,
-                    REST,
-                    self.switches,
-                    lambda name, value: mark(f"rest_{name}", value),
-                ),
-            ),
+            place=place,
+            activity=mark("activity", self.network.activity(*seen, place)),
             strength=strength,
             opening=opening,
             ampa_drive=self.plasticity.ampa_drive(state.plasticity, state.glutamate.level, setting),
@@ -202,13 +195,27 @@ class Model:
         )
 
     def rates(
-        self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting, mark: Mark = unmarked
+        self,
+        state: State,
+        rest: State,
+        traits: Traits,
+        drugs: Drugs,
+        setting: Setting,
+        mark: Mark = unmarked,
+        *,
+        dmn_rest: Value | None = None,
     ) -> State:
-        """Return the rates of change of every state, per hour."""
+        """Return the rates of change of every state, per hour.
+
+        `dmn_rest` is what the method of that name gives for `rest`: who asks for many rates computes it once.
+        """
         flow = self.flow(state, rest, traits, drugs, setting, mark)
+        if dmn_rest is None:
+            strength = mark("strength_rest", self.plasticity.strength(rest.plasticity))
+            dmn_rest = self.dmn_rest(rest.network, strength, traits, mark)
         microglia = state.inflammation.microglia
         return State(
-            network=self.network.rates(state.network, flow.block, traits.subgenual, setting, self.switches, mark),
+            network=self.network.rates(state.network, flow.block, setting, self.switches, flow.place),
             glutamate=self.glutamate.rates(state.glutamate, flow.activity.pyramidal, microglia),
             plasticity=self.plasticity.rates(
                 state.plasticity,
@@ -230,7 +237,7 @@ class Model:
                 rest.mind,
                 window=flow.opening,
                 dmn=flow.activity.dmn,
-                dmn_rest=flow.activity_rest.dmn,
+                dmn_rest=dmn_rest,
                 felt_drug=flow.felt_drug,
                 alliance=traits.alliance,
                 expectation=traits.expectation,
@@ -246,19 +253,21 @@ class Model:
     ) -> dict[str, Value]:
         """Return the momentary outputs by variable name."""
         flow = self.flow(state, rest, traits, drugs, setting, mark)
+        seen = (state.network, flow.block, flow.strength, traits.subgenual, setting, self.switches)
+        imaging = mark("imaging", self.network.imaging(*seen, flow.place))
         effects = self.acute.effects(state.acute, drugs)
         plasticity, inflammation, mind = state.plasticity, state.inflammation, state.mind
         return {
             "nmda_block": flow.block.pyramidal,
             "nmda_block_interneuron": flow.block.interneuron,
-            "interneuron_rate": flow.activity.interneuron,
+            "interneuron_rate": imaging.interneuron,
             "pyramidal_rate": flow.activity.pyramidal,
             "glutamate": state.glutamate.level,
             "glx_mrs": self.glutamate.glx_mrs(state.glutamate, rest.glutamate, flow.strength),
             "dmn_activity": flow.activity.dmn,
-            "dmn_connectivity": flow.activity.dmn_connectivity,
-            "sgacc_dmn_connectivity": flow.activity.sgacc_dmn,
-            "surface_excess": flow.activity.beyond,
+            "dmn_connectivity": imaging.dmn_connectivity,
+            "sgacc_dmn_connectivity": imaging.sgacc_dmn,
+            "surface_excess": imaging.beyond,
             "ampa_drive": flow.ampa_drive,
             "bdnf": plasticity.bdnf,
             "blood_bdnf": self.plasticity.blood_bdnf(plasticity, rest.plasticity),

@@ -167,7 +167,8 @@ def integrate(course: Course, people: People, switches: Switches) -> tuple[Array
         Where a solution is not finite.
     """
     model = Model.build(people.values, switches)
-    rest = np.stack([value + np.zeros(people.size) for value in flatten(model.rest(people.traits))])
+    home = model.rest(people.traits)
+    rest = np.stack([value + np.zeros(people.size) for value in flatten(home)])
     decay = resting_decay(model, people, rest)
     plan = _plan(course, decay)
     args = {
@@ -175,6 +176,8 @@ def integrate(course: Course, people: People, switches: Switches) -> tuple[Array
         "switches": np.asarray(switches, dtype=float),
         "traits": np.stack(people.traits),
         "rest": rest,
+        # it does not change: no step computes it again
+        "dmn_rest": model.dmn_rest(home.network, model.plasticity.strength(home.plasticity), people.traits),
         "decay": decay,
         "volumes": metabolite_volumes(course.kinetics, people),
     }
@@ -274,7 +277,14 @@ def _rates(values: Any, drugs: Drugs, setting: Any, args: Any) -> Any:
 
     parameters = dict(zip(Model.parameter_ids(), args["values"], strict=True))
     model = Model.build(parameters, Switches(*args["switches"]))
-    rates = model.rates(unflatten(values), unflatten(args["rest"]), Traits(*args["traits"]), drugs, Setting(*setting))
+    rates = model.rates(
+        unflatten(values),
+        unflatten(args["rest"]),
+        Traits(*args["traits"]),
+        drugs,
+        Setting(*setting),
+        dmn_rest=args["dmn_rest"],
+    )
     return jnp.stack([rate + jnp.zeros_like(values[0]) for rate in flatten(rates)])
 
 

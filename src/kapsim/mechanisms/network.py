@@ -20,13 +20,14 @@ fits pyramidal cells), and every DMN sign.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from kapsim.mechanisms.base import Mark, Mechanism, Setting, parameter, unmarked
 from kapsim.mechanisms.operators import Value, exp, log
 from kapsim.mechanisms.receptor import Block
-from kapsim.mechanisms.response_surface import Cortex, shipped_surface
+from kapsim.mechanisms.response_surface import Cortex, Variables, shipped_surface
 from kapsim.mechanisms.switches import Switches
 
 
@@ -36,19 +37,32 @@ class NetworkState(NamedTuple):
     inhibition: Value
 
 
-class Activity(NamedTuple):
-    """Firing and default-mode measures, healthy at rest = 1, and how far the response surface was left."""
+class Place(NamedTuple):
+    """Where the cortex stands on the response surface."""
 
-    interneuron: Value
+    variables: Variables
+    inside: Variables  # as the polynomials see them
+    pyramidal: Value  # logarithm of the pyramidal rate
+
+
+class Activity(NamedTuple):
+    """What other links go by, healthy at rest = 1."""
+
     pyramidal: Value
     dmn: Value
+
+
+class Imaging(NamedTuple):
+    """What is only looked at, healthy at rest = 1, and how far the response surface was left."""
+
+    interneuron: Value
     dmn_connectivity: Value
     sgacc_dmn: Value
     beyond: Value  # 0 inside its box, else the distance in widths of its edges
 
 
 class Logarithms(NamedTuple):
-    """Logarithms of the read-outs, by one of the two descriptions."""
+    """Logarithms of all read-outs of the pair of nodes."""
 
     interneuron: Value
     pyramidal: Value
@@ -95,27 +109,41 @@ class Network(Mechanism):
             subgenual=subgenual,
         )
 
-    def rates(
+    def place(
         self,
         state: NetworkState,
         block: Block,
+        strength: Value,
         subgenual: Value,
         setting: Setting,
         switches: Switches,
         mark: Mark = unmarked,
-    ) -> NetworkState:
-        """Homeostatic drift of inhibition until the pyramidal rate is back at its set point, per hour."""
-        reduced = self.excitation(block, setting) - state.inhibition
-        if _plainly_off(switches):
-            return NetworkState(inhibition=reduced / self.tau_inhibition)
+    ) -> Place | None:
+        """Return where the cortex stands on the response surface; None where a plain number switches that off.
+
+        `strength` and `subgenual` as for `cortex`.
+        """
+        if _plainly(switches, 0.0):
+            return None
         surface = shipped_surface()
-        cortex = self.cortex(state, block, 1.0, subgenual, setting)
-        variables = mark("balance_at", surface.variables(cortex))
-        surplus = surface.logarithm("pyramidal", mark("balance_inside", surface.bounded(variables)))
+        variables = mark("surface_at", surface.variables(self.cortex(state, block, strength, subgenual, setting)))
+        past = mark("surface_past", surface.past(variables))
+        inside = mark("surface_inside", surface.bounded(variables, past))
+        return Place(variables, inside, mark("surface_pyramidal", surface.logarithm("pyramidal", inside)))
+
+    def rates(
+        self, state: NetworkState, block: Block, setting: Setting, switches: Switches, place: Place | None
+    ) -> NetworkState:
+        """Homeostatic drift of inhibition until the pyramidal rate is back at its set point, per hour.
+
+        `place` is from the method of that name; the rate there knows no strength.
+        """
+        reduced = 0.0 if _plainly(switches, 1.0) else self.excitation(block, setting) - state.inhibition
+        if place is None:
+            return NetworkState(inhibition=reduced / self.tau_inhibition)
         # inhibition at which the surplus is gone, were it to go on falling as it does at rest
-        whole = state.inhibition * surplus / surface.feedback
-        drift = reduced + switches.whole_brain * (whole - reduced)
-        return NetworkState(inhibition=drift / self.tau_inhibition)
+        whole = state.inhibition * place.pyramidal / shipped_surface().feedback
+        return NetworkState(inhibition=_mixed(reduced, whole, switches) / self.tau_inhibition)
 
     def activity(
         self,
@@ -125,19 +153,38 @@ class Network(Mechanism):
         subgenual: Value,
         setting: Setting,
         switches: Switches,
-        mark: Mark = unmarked,
+        place: Place | None,
     ) -> Activity:
-        """Read-outs; `subgenual` is the person's excitatory efficacy at the subgenual node, healthy = 1."""
-        reduced = self.reduced(state, block, strength, subgenual, setting)
-        if _plainly_off(switches):
-            return Activity(**{name: exp(value) for name, value in reduced._asdict().items()}, beyond=0.0 * strength)
-        surface = shipped_surface()
-        variables = mark("surface_at", surface.variables(self.cortex(state, block, strength, subgenual, setting)))
-        inside = mark("surface_inside", surface.bounded(variables))
-        whole = Logarithms(*(surface.logarithm(name, inside) for name in Logarithms._fields))
-        mixed = Logarithms(*(a + switches.whole_brain * (b - a) for a, b in zip(reduced, whole, strict=True)))
-        beyond = switches.whole_brain * surface.beyond(variables)
-        return Activity(**{name: exp(value) for name, value in mixed._asdict().items()}, beyond=beyond)
+        """Return pyramidal rate and default-mode activity; `place` is from the method of that name."""
+        reduced = None
+        if not _plainly(switches, 1.0):
+            logarithms = self.reduced(state, block, strength, subgenual, setting)
+            reduced = Activity(logarithms.pyramidal, logarithms.dmn)
+        whole = None if place is None else Activity(place.pyramidal, shipped_surface().logarithm("dmn", place.inside))
+        return Activity(*map(exp, _joined(reduced, whole, switches)))
+
+    def imaging(
+        self,
+        state: NetworkState,
+        block: Block,
+        strength: Value,
+        subgenual: Value,
+        setting: Setting,
+        switches: Switches,
+        place: Place | None,
+    ) -> Imaging:
+        """Return what nothing else depends on; arguments as for `activity`."""
+        surface, names = shipped_surface(), ("interneuron", "dmn_connectivity", "sgacc_dmn")
+        reduced = whole = None
+        if not _plainly(switches, 1.0):
+            logarithms = self.reduced(state, block, strength, subgenual, setting)
+            reduced = tuple(getattr(logarithms, name) for name in names)
+        beyond = 0.0 * strength
+        if place is not None:
+            whole = tuple(surface.logarithm(name, place.inside) for name in names)
+            beyond = _mixed(0.0, surface.beyond(place.variables), switches)
+        interneuron, dmn, sgacc = map(exp, _joined(reduced, whole, switches))
+        return Imaging(interneuron, dmn, sgacc, beyond)
 
     # --- the pair of nodes ----------------------------------------------------------------------------------------
 
@@ -166,6 +213,20 @@ class Network(Mechanism):
         )
 
 
-def _plainly_off(switches: Switches) -> bool:
-    """Whether the surface is switched off by a plain number: then its costly polynomials are not needed."""
-    return isinstance(switches.whole_brain, float) and switches.whole_brain == 0.0
+def _plainly(switches: Switches, value: float) -> bool:
+    """Whether the surface's switch is plainly a number: what it switches off is then not needed."""
+    return isinstance(switches.whole_brain, float) and switches.whole_brain == value
+
+
+def _mixed(reduced: Value, whole: Value, switches: Switches) -> Value:
+    """Return a quantity between the two descriptions, as far as the switch says."""
+    return whole if _plainly(switches, 1.0) else reduced + switches.whole_brain * (whole - reduced)
+
+
+def _joined(reduced: Sequence[Value] | None, whole: Sequence[Value] | None, switches: Switches) -> Sequence[Value]:
+    """Return the logarithms of both descriptions mixed, or of the one that there is."""
+    if reduced is None or whole is None:
+        found = whole if reduced is None else reduced
+        assert found is not None
+        return found
+    return [_mixed(one, other, switches) for one, other in zip(reduced, whole, strict=True)]

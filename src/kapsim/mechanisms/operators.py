@@ -61,6 +61,11 @@ def log(x: Value) -> Value:
     return _call("log", x)
 
 
+def sqrt(x: Value) -> Value:
+    """Return the square root of x, for x > 0."""
+    return _call("sqrt", x)
+
+
 def minimum(x: Value, y: Value) -> Value:
     """Return the smaller of x and y."""
     return _call("minimum", x, y)

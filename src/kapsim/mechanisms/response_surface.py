@@ -20,12 +20,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from kapsim import strict_yaml
 from kapsim.errors import InputError
 from kapsim.evidence import DATA
-from kapsim.mechanisms.operators import Value, exp, expit, maximum
+from kapsim.mechanisms.operators import Value, exp, maximum, sqrt
 
 RECORDS = DATA / "surface-brain.yaml"
 
@@ -63,6 +63,10 @@ class Term(NamedTuple):
 
     powers: tuple[int, ...]
     coefficient: float
+
+
+#: A coefficient, or the powers of the next variable, highest first, each with what it multiplies; None where nothing.
+Nested: TypeAlias = "float | tuple[Nested | None, ...]"
 
 
 @dataclass(frozen=True)
@@ -104,9 +108,27 @@ class ResponseSurface:
             subgenual=cortex.subgenual - 1.0,
         )
 
-    def bounded(self, variables: Variables) -> Variables:
-        """Return the variables as the polynomials see them: bent where they leave the box."""
-        return Variables(*(_bent(value, axis) for value, axis in zip(variables, self.axes, strict=True)))
+    def past(self, variables: Variables) -> Variables:
+        """Return by how much each variable lies above its upper edge, or below its lower one (then negative)."""
+        return Variables(
+            *(
+                maximum(value - axis.high, 0.0) - maximum(axis.low - value, 0.0)
+                for value, axis in zip(variables, self.axes, strict=True)
+            )
+        )
+
+    def bounded(self, variables: Variables, past: Variables | None = None) -> Variables:
+        """Return the variables as the polynomials see them: beyond an edge they stop smoothly within its width.
+
+        `past` is what the method of that name gives, where that is at hand.
+        """
+        over = self.past(variables) if past is None else past
+        return Variables(
+            *(
+                value - far + far / sqrt(1.0 + (far / axis.width) * (far / axis.width))
+                for value, far, axis in zip(variables, over, self.axes, strict=True)
+            )
+        )
 
     def beyond(self, variables: Variables) -> Value:
         """Return how far variables lie outside the box, in widths of the edges that they pass; 0 inside."""
@@ -119,7 +141,12 @@ class ResponseSurface:
     def logarithm(self, name: str, bounded: Variables) -> Value:
         """Return the logarithm of a read-out at variables inside the box, or bent into it."""
         scaled = [value / scale(axis) for value, axis in zip(bounded, self.axes, strict=True)]
-        return polynomial(self.terms[name], scaled)
+        return _horner(self._nested[name], scaled, 0)
+
+    @functools.cached_property
+    def _nested(self) -> Mapping[str, Nested]:
+        """Terms sorted for Horner's rule: sorting them at every value would cost more than the sum."""
+        return {name: _nested(terms) for name, terms in self.terms.items()}
 
     def readouts(self, bounded: Variables) -> dict[str, Value]:
         """Return all read-outs relative to a healthy person at rest."""
@@ -145,26 +172,30 @@ def scale(axis: Axis) -> float:
 
 def polynomial(terms: Sequence[Term], scaled: Sequence[Value]) -> Value:
     """Return a polynomial by Horner's rule, one variable after another."""
-    if not scaled:
-        return sum(term.coefficient for term in terms)
+    return _horner(_nested(terms), scaled, 0)
+
+
+def _nested(terms: Sequence[Term]) -> Nested:
+    """Return terms sorted by the powers of one variable after another."""
+    if not terms[0].powers:
+        return float(sum(term.coefficient for term in terms))
     by_power: dict[int, list[Term]] = {}
     for term in terms:
         by_power.setdefault(term.powers[0], []).append(Term(term.powers[1:], term.coefficient))
-    value: Value = 0.0
-    for power in range(max(by_power, default=0), -1, -1):
-        inner = polynomial(by_power[power], scaled[1:]) if power in by_power else 0.0
-        value = inner if isinstance(value, float) and value == 0.0 else value * scaled[0] + inner
+    return tuple(_nested(by_power[power]) if power in by_power else None for power in range(max(by_power), -1, -1))
+
+
+def _horner(nested: Nested, scaled: Sequence[Value], at: int) -> Value:
+    if isinstance(nested, float):
+        return nested
+    value: Value = None
+    for inner in nested:
+        if value is not None:
+            value = value * scaled[at]
+        if inner is not None:
+            found = _horner(inner, scaled, at + 1)
+            value = found if value is None else value + found
     return value
-
-
-def _bent(value: Value, axis: Axis) -> Value:
-    """Return a value inside the edges of an axis; beyond, the edge and the width times tanh of the rest in widths."""
-    over, under = maximum(value - axis.high, 0.0), maximum(axis.low - value, 0.0)
-    return value - over + under + axis.width * (_tanh(over / axis.width) - _tanh(under / axis.width))
-
-
-def _tanh(x: Value) -> Value:
-    return 2.0 * expit(2.0 * x) - 1.0
 
 
 @functools.cache

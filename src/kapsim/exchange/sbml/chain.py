@@ -63,18 +63,19 @@ MARK_NAMES = {
     "carriers_rest_anhedonia": "lost synaptic strength at rest",
     "carriers_rest_belief": "negative belief as felt at rest",
     "carriers_rest_sickness": "logarithm of IL-6 at rest",
-    "activity_rest_dmn": "default mode network activity at rest",
+    "dmn_rest": "default mode network activity at rest",
     **{
         f"{when}{mark}_{name}": f"response surface, {what}, {'at rest' if when else 'now'}: {name.replace('_', ' ')}"
         for when in ("", "rest_")
-        for mark, what in (("surface_at", "state of the cortex"), ("surface_inside", "as its polynomials see it"))
+        for mark, what in (
+            ("surface_at", "state of the cortex"),
+            ("surface_past", "distance beyond its edges"),
+            ("surface_inside", "as its polynomials see it"),
+        )
         for name in Variables._fields
     },
-    **{
-        f"{mark}_{name}": f"response surface, strength balanced, {what}: {name.replace('_', ' ')}"
-        for mark, what in (("balance_at", "state of the cortex"), ("balance_inside", "as its polynomials see it"))
-        for name in Variables._fields
-    },
+    "surface_pyramidal": "response surface, logarithm of the pyramidal rate, now",
+    "rest_surface_pyramidal": "response surface, logarithm of the pyramidal rate, at rest",
     "felt_drug": "how far the person can tell that a drug was given",
     "tone": "NMDA agonist tone, healthy = 1",
 }
@@ -364,11 +365,12 @@ class _Builder:
         import sympy
 
         for place, item in enumerate(self.derived):
-            if not item.id.startswith("activity_") or item.id.startswith("activity_rest_"):
+            kind, _, what = item.id.partition("_")
+            if kind not in ("activity", "imaging"):
                 continue
             arguments = sorted(item.expression.free_symbols, key=str)
-            name = f"network_{item.id.removeprefix('activity_')}"
-            text = f"response of the network: {item.id.removeprefix('activity_').replace('_', ' ')}"
+            name = f"network_{what}"
+            text = f"response of the network: {what.replace('_', ' ')}"
             self.functions.append(Function(name, text, tuple(map(str, arguments)), item.expression))
             self.derived[place] = replace(item, expression=sympy.Function(name)(*arguments))
 
