@@ -24,7 +24,6 @@ from kapsim.evidence.parameter import Parameter
 from kapsim.evidence.registry import load_priors
 from kapsim.files import write_together
 from kapsim.inference.kinetics import (
-    Fit,
     Problem,
     fit,
     inputs_hash,
@@ -33,6 +32,7 @@ from kapsim.inference.kinetics import (
     problem,
     without_study,
 )
+from kapsim.inference.mode import Fit
 from kapsim.validation.cases import Case, prepare
 from kapsim.validation.independence import record_study
 

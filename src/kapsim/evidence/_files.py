@@ -19,6 +19,12 @@ MODEL = DATA / "model.yaml"
 CALIBRATION = DATA / "calibration-kinetics.yaml"
 """What the published concentrations made of the kinetic parameters; written by scripts/calibrate_kinetics.py."""
 
+CORTEX_CALIBRATION = DATA / "calibration-cortex.yaml"
+"""What records of mechanism made of the cortex' parameters; written by scripts/calibrate_cortex.py."""
+
+CALIBRATIONS = (CALIBRATION, CORTEX_CALIBRATION)
+"""Every calibration that ships; no two move the same parameter."""
+
 _LARGEST_BYTES = 8_000_000
 
 

@@ -90,28 +90,20 @@ class Calibration(Model):
     note: TextOrNull = None
 
 
-def load_calibration(path: Path | None = None) -> Calibration:
+@functools.cache
+def load_calibration(path: Path = CALIBRATION) -> Calibration:
     """Load a calibration.
 
     Parameters
     ----------
     path : Path, optional
-        File to read instead of the shipped one.
+        File to read; that of the kinetics by default. It is read once.
 
     Raises
     ------
     InputError
         If the file cannot be read or does not hold a calibration.
     """
-    return _shipped() if path is None else _read(path)
-
-
-@functools.cache
-def _shipped() -> Calibration:
-    return _read(CALIBRATION)
-
-
-def _read(path: Path) -> Calibration:
     try:
         data = yaml.load(path.read_bytes(), yaml.CSafeLoader)
         return Calibration.model_validate(data)
@@ -155,7 +147,7 @@ def moved(
     for item in parameters:
         prior = priors.get(item.id)
         if prior is None or prior.uncertainty is None:
-            raise InputError(f"{CALIBRATION.name}: {item.id}: is no uncertain parameter; run the calibration again")
+            raise InputError(f"calibration: {item.id}: is no uncertain parameter; run the calibration again")
         law = prior.uncertainty.model_copy(update={"sd": item.sd})
         start = Prior(value=prior.value, status=prior.status, uncertainty=prior.uncertainty, formula=prior.formula)
         found[item.id] = prior.model_copy(

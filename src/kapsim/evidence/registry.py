@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kapsim.errors import InputError
-from kapsim.evidence._files import CALIBRATION, DATA, MODEL, evidence_files, read_records
+from kapsim.evidence._files import CALIBRATIONS, DATA, MODEL, evidence_files, read_records
 from kapsim.evidence.parameter import Parameter
 from kapsim.evidence.problems import record_name, validate
 from kapsim.units import convert, format_quantity, nearest
@@ -49,9 +49,11 @@ def load_parameters(path: Path | None = None) -> dict[str, Parameter]:
 def _parameters() -> dict[str, Parameter]:
     from kapsim.evidence.calibration import calibrated, load_calibration
 
-    found = load_priors()
-    if CALIBRATION.exists():
-        found.update(calibrated(found, load_calibration()))
+    priors = load_priors()
+    found = dict(priors)
+    for path in CALIBRATIONS:
+        if path.exists():
+            found.update(calibrated(priors, load_calibration(path)))
     return found
 
 

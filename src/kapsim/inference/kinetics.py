@@ -3,9 +3,8 @@
 A few people of each record's group are simulated, spread evenly over how people differ, and give the record's own
 figure (a mean, a median). Its logarithm errs by what its study shares (a random effect of study and analyte) and by an
 error of its own, with heavy tails, so that a printing error or one odd assay does not move the rest. Priors are those
-of the registry. The posterior mode is found by damped Gauss-Newton with reweighting; its covariance is that of the mode
-(Laplace). When a study is left out, the parameters that it gave a value to start from a vague prior that no study
-informs.
+of the registry. The posterior mode and its width are those of `mode`. When a study is left out, the parameters that it
+gave a value to start from a vague prior that no study informs.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.errors import InputError
-from kapsim.evidence import Law, Parameter
+from kapsim.evidence import Parameter
 from kapsim.evidence._files import DATA
+from kapsim.inference.mode import MOST_STEPS, Fit, HeavyTails, find_mode, law_of
 from kapsim.inference.people import FEW, few_people
 from kapsim.validation.arms import Answers, Arm, Settings, Want, collect
 from kapsim.validation.cases import Case
@@ -36,52 +36,11 @@ _NOT_FREE = (
     "pk.reference_weight", "pk.old_age", "pk.liver.flow", "pk.allometry.", "pk.nasal.device", "pk.nasal.session",
     "pk.inhaled.", "pk.oral.", "pk.sc.",
 )  # fmt: skip
-#: Step of the differences in standard deviations of the prior, and when the search ends.
-_STEP, _CHANGE, _MOST_STEPS = 1e-3, 1e-3, 25
 #: Degrees of freedom of the error: heavy tails, finite variance.
 _FREEDOM = 4.0
 #: Kinds of vague prior by unit, and of the numbers without one that are no shares.
 _VAGUE = {"1": "share", "1/h": "rate", "h": "time", "L/h": "clearance", "L": "volume"}
 _VAGUE_NUMBERS = {"pk.cl.r_over_s": "ratio", "pk.nasal.later_devices": "ratio", "pk.sex.clearance": "effect"}
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A posterior mode.
-
-    Parameters
-    ----------
-    names : tuple of str
-        Free parameters.
-    priors : mapping of str to Parameter
-        As used: vague where the study was left out.
-    z : ndarray, shape (parameter,)
-        Mode, in standard deviations of the prior from its centre.
-    sd : ndarray, shape (parameter,)
-        Posterior standard deviation on the same scale; 1 where the records say nothing.
-    residuals : mapping of str to float
-        Observed minus predicted logarithm, by record and point, at the mode, without the study's own effect.
-    cost : float
-        Half of minus twice the log posterior, up to a constant.
-    """
-
-    names: tuple[str, ...]
-    priors: Mapping[str, Parameter]
-    z: Array
-    sd: Array
-    residuals: Mapping[str, float]
-    cost: float
-
-    def posterior(self) -> dict[str, Parameter]:
-        """Return the free parameters as calibrated records."""
-        found = {}
-        for name, z, sd in zip(self.names, self.z, self.sd, strict=True):
-            prior = self.priors[name]
-            law = _law(prior)
-            narrowed = law.model_copy(update={"sd": law.sd * float(sd)})
-            update = {"value": float(law.apply(prior.value, z)), "uncertainty": narrowed, "status": "calibrated"}
-            found[name] = prior.model_copy(update={**update, "formula": None})
-        return found
 
 
 @dataclass(frozen=True)
@@ -125,7 +84,7 @@ class Problem:
         z : ndarray, shape (row, parameter)
         """
         wanted = self._requests()
-        centres = {name: _law(priors[name]).apply(priors[name].value, z[:, k]) for k, name in enumerate(names)}
+        centres = {name: law_of(priors[name]).apply(priors[name].value, z[:, k]) for k, name in enumerate(names)}
         answers = Answers(
             Settings(priors),
             wanted,
@@ -213,7 +172,7 @@ def fit(
     priors: Mapping[str, Parameter],
     start: Array | None = None,
     *,
-    steps: int = _MOST_STEPS,
+    steps: int = MOST_STEPS,
     progress: Callable[[str], None] | None = None,
 ) -> Fit:
     """Find the posterior mode.
@@ -232,44 +191,17 @@ def fit(
     names = free_parameters(priors)
     observed, blocks = task.observed(), task.blocks
     kinds = list(dict.fromkeys(blocks))
-    member = np.asarray([[float(block == kind) for kind in kinds] for block in blocks])
-    z = np.zeros(len(names)) if start is None else start.copy()
-    effects = np.zeros(len(kinds))
-    offsets = np.concatenate([np.zeros((1, len(names))), _STEP * np.eye(len(names))])
-
-    def cost_of(residual: Array, at: Array, shared: Array) -> float:
-        heavy = 0.5 * (_FREEDOM + 1.0) * np.log1p((residual / task.within) ** 2 / _FREEDOM)
-        return float(heavy.sum() + 0.5 * at @ at + 0.5 * (shared / task.between) @ (shared / task.between))
-
-    predicted = task.predict(priors, names, z + offsets)
-    cost = cost_of(observed - predicted[0] - member @ effects, z, effects)
-    information = np.eye(len(names) + len(kinds))
-    for step in range(steps):
-        slope = np.concatenate([(predicted[1:] - predicted[0]).T / _STEP, member], axis=1)
-        residual = observed - predicted[0] - member @ effects
-        weight = (_FREEDOM + 1.0) / (_FREEDOM + (residual / task.within) ** 2) / task.within**2
-        prior = np.concatenate([np.ones(len(names)), np.full(len(kinds), task.between**-2)])
-        information = slope.T @ (weight[:, None] * slope) + np.diag(prior)
-        gradient = slope.T @ (weight * residual) - prior * np.concatenate([z, effects])
-        move = np.linalg.solve(information, gradient)
-        for shorter in (1.0, 0.5, 0.25, 0.1):
-            at, shared = z + shorter * move[: len(names)], effects + shorter * move[len(names) :]
-            trial = task.predict(priors, names, at + offsets)
-            found = cost_of(observed - trial[0] - member @ shared, at, shared)
-            if found < cost:
-                break
-        else:
-            break
-        gain = cost - found
-        z, effects, predicted, cost = at, shared, trial, found
-        if progress is not None:
-            progress(f"step {step + 1}: cost {cost:.3f}")
-        if gain < _CHANGE:
-            break
-    covariance = np.linalg.inv(information)[: len(names), : len(names)]
-    sd = np.minimum(np.sqrt(np.diag(covariance)), 1.0)
-    residuals = dict(zip(task.keys, (float(x) for x in observed - predicted[0]), strict=True))
-    return Fit(names, {name: priors[name] for name in names}, z, sd, residuals, cost)
+    found = find_mode(
+        lambda z: task.predict(priors, names, z),
+        HeavyTails(observed, task.within, _FREEDOM),
+        np.asarray([[float(block == kind) for kind in kinds] for block in blocks]),
+        task.between,
+        np.zeros(len(names)) if start is None else start,
+        steps=steps,
+        progress=progress,
+    )
+    residuals = dict(zip(task.keys, (float(x) for x in observed - found.predicted), strict=True))
+    return Fit(names, {name: priors[name] for name in names}, found.z, found.sd, residuals, found.cost)
 
 
 def without_study(
@@ -356,9 +288,3 @@ def inputs_hash(parameters: Mapping[str, Parameter]) -> str:
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     digest.update((DATA / "observed-pharmacokinetics.yaml").read_bytes())
     return digest.hexdigest()
-
-
-def _law(parameter: Parameter) -> Law:
-    law = parameter.uncertainty
-    assert law is not None
-    return law

@@ -18,6 +18,7 @@ from kapsim.validation.figures import Subject, figure, points_to_score
 from kapsim.validation.groups import DRAWS, PATIENTS, group_key
 from kapsim.validation.independence import (
     StudyName,
+    fitted_records,
     fitted_studies,
     independence_of,
     record_study,
@@ -62,10 +63,10 @@ def prepare(records: Sequence[ObservedRecord], parameters: Mapping[str, Paramete
         Parameters in use.
     """
     drugs, sources, fitted = study_drugs(records), source_studies(parameters), fitted_studies(parameters)
-    labels = study_labels(records)
+    labels, taken = study_labels(records), fitted_records(parameters)
     found = []
     for record in records:
-        study, independence = record_study(record), independence_of(record, fitted, sources)
+        study, independence = record_study(record), independence_of(record, fitted, sources, taken)
         found.append(_prepare(record, labels[study], drugs[study], parameters, independence))
     return found
 

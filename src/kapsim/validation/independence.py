@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from kapsim.evidence import Parameter, load_evidence, load_observed
@@ -83,8 +83,19 @@ def fitted_studies(parameters: Mapping[str, Parameter]) -> frozenset[tuple[Study
     parameters : mapping of str to Parameter
         The parameters in use.
     """
-    fitted = {record for parameter in parameters.values() for record in parameter.fitted_to}
+    fitted = fitted_records(parameters)
     return frozenset((record_study(r), of_concentration(r)) for r in load_observed() if r.id in fitted)
+
+
+def fitted_records(parameters: Mapping[str, Parameter]) -> frozenset[str]:
+    """Return the ids of the records that any parameter was fitted to.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Parameter
+        The parameters in use.
+    """
+    return frozenset(record for parameter in parameters.values() for record in parameter.fitted_to)
 
 
 def of_concentration(record: ObservedRecord) -> bool:
@@ -93,7 +104,10 @@ def of_concentration(record: ObservedRecord) -> bool:
 
 
 def independence_of(
-    record: ObservedRecord, fitted: Iterable[tuple[StudyName, bool]], sources: Mapping[str, frozenset[StudyName]]
+    record: ObservedRecord,
+    fitted: Iterable[tuple[StudyName, bool]],
+    sources: Mapping[str, frozenset[StudyName]],
+    records: Collection[str] = (),
 ) -> str:
     """Return 'fitted', 'parameter_source' or 'independent'.
 
@@ -107,8 +121,10 @@ def independence_of(
         From `fitted_studies`.
     sources : mapping
         From `source_studies`.
+    records : collection of str, optional
+        From `fitted_records`: a study without an author's name is known by these alone.
     """
     study = record_study(record)
-    if any(study.same(item) and kind == of_concentration(record) for item, kind in fitted):
+    if record.id in records or any(study.same(item) and kind == of_concentration(record) for item, kind in fitted):
         return "fitted"
     return "parameter_source" if parameters_from(study, sources) else "independent"

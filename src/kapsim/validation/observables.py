@@ -58,6 +58,8 @@ SIMULATED: Mapping[str, Observable] = MappingProxyType(
         "plasticity.bdnf_blood": Observable("blood_bdnf", noise=_BLOOD),
         "plasticity.spine_density": Observable("spine_density", noise=_SPINES),
         "plasticity.sv2a": Observable("spine_density", noise=_SPINES),
+        # the cortex of the chain is a mean: its pyramidal rate stands for every region's oxygen metabolism
+        "brain.cmro2": Observable("pyramidal_rate", noise=_IMAGING),
         "dmn.activity": Observable("dmn_activity", noise=_IMAGING),
         "dmn.connectivity": Observable("dmn_connectivity", relative=True, noise=_IMAGING),
         "dmn.sgacc_dmn": Observable("sgacc_dmn_connectivity", relative=True, noise=_IMAGING),
@@ -104,7 +106,7 @@ MISSING: Mapping[str, str] = MappingProxyType(
                 "frontoparietal_connectivity", "frontoparietal_nmda", "frontoparietal_ampa", "parietal_gain",
                 "salience_connectivity", "cerebellum_salience", "auditory_connectivity", "visual_connectivity",
                 "somatosensory_connectivity", "striatal_connectivity", "pgacc_connectivity", "pgacc_activity",
-                "sgacc_connectivity", "sgacc_activity", "amygdala_connectivity", "vmpfc_connectivity", "cbf", "cmro2",
+                "sgacc_connectivity", "sgacc_activity", "amygdala_connectivity", "vmpfc_connectivity", "cbf",
                 "glucose_metabolism", "bold",
             )
         },

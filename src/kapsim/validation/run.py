@@ -10,6 +10,7 @@ import numpy as np
 
 from kapsim.errors import InputError
 from kapsim.evidence import Parameter, load_observed, load_parameters
+from kapsim.evidence._files import CALIBRATIONS
 from kapsim.evidence.calibration import load_calibration, moved
 from kapsim.evidence.registry import load_priors
 from kapsim.evidence.schema import ObservedRecord, Point
@@ -198,9 +199,9 @@ def held_out(
     settings : Settings
     progress : callable, optional
     """
-    calibration, priors = load_calibration(), load_priors()
+    priors, parameters = load_priors(), load_parameters()
     found = {score.id: score for score in scored}
-    for left_out in calibration.leave_one_study_out:
+    for left_out in (item for path in CALIBRATIONS for item in load_calibration(path).leave_one_study_out):
         own = [case for case in cases if case.record.id in left_out.records and found[case.record.id].points]
         for case in own:
             if (reason := left_out.not_testable.get(case.record.id)) is not None:
@@ -208,7 +209,7 @@ def held_out(
         own = [case for case in own if case.record.id not in left_out.not_testable]
         if not own:
             continue
-        without = {**priors, **moved(priors, left_out.parameters, ())}
+        without = {**parameters, **moved(priors, left_out.parameters, ())}
         again, _ = run(own, replace(settings, parameters=without), progress)
         for score in again:
             found[score.id] = replace(found[score.id], held_out=score.points)
