@@ -72,7 +72,7 @@ def agreement(protocol, variant="standard", kinetics="default", person=None):
 
 @pytest.mark.parametrize(
     ("protocol", "variant"),
-    [("single_infusion", "standard"), ("kap_sublingual", "il6_up"), ("single_infusion", "whole_brain")],
+    [("single_infusion", "standard"), ("kap_sublingual", "il6_up"), ("single_infusion", "node_pair")],
 )
 def test_other_engines_agree_state_by_state(protocol, variant):
     found = agreement(protocol, variant)
@@ -107,7 +107,7 @@ def test_a_wrong_constant_would_be_seen(single_infusion):
     assert difference > 10 * TOLERANCE
 
 
-@pytest.mark.parametrize("variant", _some(VARIANTS, "direct", "whole_brain", "expectancy_only"))
+@pytest.mark.parametrize("variant", _some(VARIANTS, "direct", "node_pair", "expectancy_only"))
 def test_variants_differ_in_their_switches_alone(variant, single_infusion):
     system = export_system("single_infusion", variant=variant)
     switches = {item.id: item.value for item in system.constants if item.id.startswith("switch_")}

@@ -295,7 +295,7 @@ def test_records_round_trip_and_damage_is_refused() -> None:
 
 # --- the link -------------------------------------------------------------------------------------------------------
 
-WHOLE = VARIANTS["whole_brain"]
+WHOLE = VARIANTS["standard"]
 
 
 @settings(max_examples=30)
@@ -338,11 +338,29 @@ def test_a_plain_switch_leaves_out_only_what_it_switches_off(
     assert (middle <= np.maximum(*ends) + 1e-12).all()
 
 
+def test_both_descriptions_name_their_read_outs_alike() -> None:
+    """Each read-out of the pair of nodes, and of the surface, comes back under its own name."""
+    state, block = NetworkState(1.0), Block(0.05, 0.2)
+    for switches in (VARIANTS["node_pair"], WHOLE):
+        seen = (state, block, 0.95, 1.05, REST, switches)
+        place = network().place(*seen)
+        found = network().activity(*seen, place)._asdict() | network().imaging(*seen, place)._asdict()
+        if place is None:
+            expected = network().reduced(*seen[:-1])._asdict()
+        else:
+            expected = {name: SHIPPED.logarithm(name, place.inside) for name in READOUTS}
+        assert {name: float(np.log(found[name])) for name in expected} == pytest.approx(expected, abs=1e-12)
+    # the pair of nodes: disinhibition lifts firing, and block of interneurons lowers theirs
+    pair = network().activity(state, block, 1.0, 1.0, REST, VARIANTS["node_pair"], None)
+    assert pair.pyramidal > 1.0
+    assert network().imaging(state, block, 1.0, 1.0, REST, VARIANTS["node_pair"], None).interneuron < 1.0
+
+
 def test_a_run_says_when_it_leaves_the_surface() -> None:
     def run(amount: str) -> Any:
         dose = f"{{drug: ketamine, route: iv, {amount}, at: 0 h}}"
         text = f"schema_version: 1\nname: t\ntitle: t\nhorizon: 1 d\ndoses: [{dose}]"
-        return simulate(parse_protocol(text), variant="whole_brain", draws=1, spread=False)
+        return simulate(parse_protocol(text), draws=1, spread=False)
 
     plain, deep = run("amount: 0.25 mg/kg, duration: 40 min"), run("amount: 20 mg/kg, duration: 40 min")
     assert float(plain["surface_excess"].max()) == 0.0
@@ -356,7 +374,7 @@ def test_the_summary_says_in_how_many_people() -> None:
 
     from kapsim.report.summary import print_summary, share_beyond_surface
 
-    dataset = kapsim.simulate("kap_six_sessions", variant="whole_brain", draws=40, seed=1)
+    dataset = kapsim.simulate("kap_six_sessions", draws=40, seed=1)
     share = share_beyond_surface(dataset)
     assert 0.0 < share < 1.0
     console = Console(record=True, width=250, file=io.StringIO())
@@ -367,7 +385,7 @@ def test_the_summary_says_in_how_many_people() -> None:
 def test_the_chain_needs_no_whole_brain_model() -> None:
     """An ordinary run loads neither the mean field nor Numba."""
     code = (
-        "import sys, kapsim; kapsim.simulate('single_infusion', variant='whole_brain', draws=1); "
+        "import sys, kapsim; kapsim.simulate('single_infusion', draws=1); "
         "print(any(name.startswith(('kapsim.brain', 'numba')) for name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

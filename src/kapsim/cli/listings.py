@@ -33,7 +33,7 @@ SWITCH_TEXTS = {
     "dmn": "the path from the default mode network to rumination and learning",
     "window": "the plasticity window gates therapy",
     "equal_affinity": "R-ketamine binds nearly as well as S-ketamine, the racemate as before",
-    "whole_brain": "the network is read from the response surface of the whole-brain model, not from a pair of nodes",
+    "whole_brain": "the network is read from the whole-brain model's response surface (without it, a pair of nodes)",
     "links": "everything from brain to mood (without it, expectancy alone)",
 }
 _FORMATS = {"cite": ("text", "bibtex"), "equations": ("text", "latex")}

@@ -56,8 +56,6 @@ RISES = (
 )
 ILLNESS = "tozzi2021.core"
 FALL = "moghaddam1997.ketamine200.glu_sign"
-#: The variant whose network link reads the response surface.
-VARIANT = "whole_brain"
 #: Hour of a held anaesthetic concentration at which the rate is read: that of the rats.
 _HELD_H = 1.0
 #: Standard errors to either side of a 95 % interval.
@@ -180,7 +178,7 @@ class Problem:
         for record in self.records:
             self._expected(record, note)
         answers = Answers(
-            Settings(priors, variant=VARIANT),
+            Settings(priors),
             collect(asked),
             people_of=lambda group: few_people(group, priors, centres, len(z)),
             shape=(len(z), FEW),

@@ -1,16 +1,17 @@
 """Network: block → firing and the default mode network (clauses S3, S5), by one of two descriptions.
 
-By default one cortical and one DMN node with assumed gains. Block of interneurons lifts pyramidal firing, block of
-pyramidal cells lowers it: an inverted U over dose. The DMN's activity relative to the cortex rises with subgenual
-efficacy and with lost synaptic strength; what block adds to it acutely has no agreed sign (`dmn_firing` may be
-negative).
+By default the cortex at full size, read from a response surface (`response_surface.py`). Block takes a small share of
+NMDA current, `f_E` of it among pyramidal cells and `f_I` of it onto interneurons: AMPA carries the rest, and passing
+occupancy one for one would throw the cortex onto its high branch. Rates, DMN activity and connectivity are then what
+that model gives, whatever their sign. Only a part of the cortex' recurrence takes part in a change of strength
+(`strength_share`). The three, and the drive of interneurons, are calibrated on records of mechanism, of whose rises of
+firing they reach a third: the surface ends before the cortex leaves its low branch (docs/model.md). Outside its box
+its variables stop at the edge, and `beyond` says so.
 
-The variant `whole_brain` reads the cortex at full size from a response surface (`response_surface.py`) instead. There
-block takes a small share of NMDA current, `f_E` of it among pyramidal cells and `f_I` of it onto interneurons: AMPA
-carries the rest, and passing occupancy one for one would throw the cortex onto its high branch. Rates, DMN activity and
-connectivity are then what that model gives, whatever their sign. Only a part of the cortex' recurrence takes part in a
-change of strength (`strength_share`). Outside the surface's box its variables stop at the edge, and `beyond` says so.
-It is no default because, with the cuts of published circuits, firing and glutamate hardly rise (docs/model.md).
+The variant `node_pair` has one cortical and one DMN node with assumed gains instead. Block of interneurons lifts
+pyramidal firing, block of pyramidal cells lowers it: an inverted U over dose. The DMN's activity relative to the cortex
+rises with subgenual efficacy and with lost synaptic strength; what block adds to it acutely has no agreed sign
+(`dmn_firing` may be negative).
 
 In both, local inhibition drifts until firing is back at its set point, in hours; a slow change of synaptic strength is
 balanced as it grows and moves no rate (were it not, strength → firing → glutamate → strength would be a loop without

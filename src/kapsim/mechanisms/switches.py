@@ -13,8 +13,8 @@ class Switches(NamedTuple):
     instead of translation; `fast_tnf`, `slow_down`, `il6_up`: ketamine on cytokines; `dmn`: the path from the default
     mode network to rumination and learning; `window`: the plasticity window gates therapy; `links`: everything from
     brain to mood, so that 0 leaves expectancy alone; `equal_affinity`: R-ketamine binds nearly as well as S-ketamine;
-    `whole_brain`: the response surface of the whole-brain model stands in the place of a pair of nodes with assumed
-    gains.
+    `whole_brain`: the network is read from the response surface of the whole-brain model; without it, a pair of nodes
+    with assumed gains stands in its place.
     """
 
     indirect: float = 1.0
@@ -29,7 +29,7 @@ class Switches(NamedTuple):
     window: float = 1.0
     links: float = 1.0
     equal_affinity: float = 0.0
-    whole_brain: float = 0.0
+    whole_brain: float = 1.0
 
 
 #: Named variants: what is switched, against the standard model.
@@ -48,5 +48,5 @@ VARIANTS: dict[str, Switches] = {
     "dmn_silent": Switches(dmn=0.0),
     "additive_therapy": Switches(window=0.0),
     "expectancy_only": Switches(links=0.0),
-    "whole_brain": Switches(whole_brain=1.0),
+    "node_pair": Switches(whole_brain=0.0),
 }
