@@ -134,7 +134,8 @@ RUNS: dict[str, tuple[Protocol, Patient]] = {
             practice={"level": 0.05},
             stressors=[{"at": "2 d", "duration": "24 h", "intensity": 0.5}],
             co_medication=[
-                {"drug": drug} for drug in ("naltrexone", "rapamycin", "memantine", "ampa_blocker", "benzodiazepine")
+                {"drug": drug}
+                for drug in ("naltrexone", "rapamycin", "memantine", "ampa_blocker", "benzodiazepine", "usual_care")
             ],
             ratings=RATINGS,
         ),

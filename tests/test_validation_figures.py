@@ -972,11 +972,11 @@ def test_other_arms_leave_out_one_thing_each() -> None:
         ),
     )
     own, caveats = treatment(record, "open")
-    assert caveats == ("usual care is not modelled",)
+    assert caveats == ()
     assert without_therapy(own).therapy == ()
     assert without_therapy(own).doses == own.doses
     assert without_therapy(own, sham=True).therapy == (("sham_training", 50, (24, 96)),)
-    assert without_interaction(own).co_medication == ("naltrexone",)
+    assert without_interaction(own).co_medication == ("naltrexone", "usual_care")
     assert untreated(own).protocol("x", 24, [24]).dose_events() == ()
     assert (untreated(own).therapy, untreated(own).co_medication) == ((), ())
     reference = intravenous(treatment(changed(MOOD, regimen=doses({"route": "oral", "duration_min": 0})), "open")[0])

@@ -77,17 +77,18 @@ GLUTAMATE = {"glutamate"}
 SYNAPSE = of("plasticity") | {"glx_mrs"} | of("network") - FIRING
 INFLAMMATION = of("inflammation")
 EXPECTANCY = {"expectancy"}
-MIND = of("mind") - EXPECTANCY
+CARE = {"care"}
+MIND = of("mind") - EXPECTANCY - CARE
 EVERYTHING = set(VARIABLES)
 #: What comes before the synapse, and what never depends on it.
-UPSTREAM = KINETICS | BLOCK | ACUTE | FIRING | GLUTAMATE | INFLAMMATION | EXPECTANCY
+UPSTREAM = KINETICS | BLOCK | ACUTE | FIRING | GLUTAMATE | INFLAMMATION | EXPECTANCY | CARE
 #: What must move when the synapse does.
 CORE = {"bdnf", "spine_density", "plasticity_window", "potentiation", "ampa_drive", "rumination", "madrs", "hama"}
 
 
 def test_the_parts_are_the_whole() -> None:
     assert UPSTREAM | SYNAPSE | MIND | MOOD == EVERYTHING
-    assert sum(map(len, (KINETICS, BLOCK, ACUTE, FIRING, GLUTAMATE, INFLAMMATION, EXPECTANCY))) == len(UPSTREAM)
+    assert sum(map(len, (KINETICS, BLOCK, ACUTE, FIRING, GLUTAMATE, INFLAMMATION, EXPECTANCY, CARE))) == len(UPSTREAM)
 
 
 def check(a: Any, b: Any, *, same: Iterable[str] = (), moved: Iterable[str] = ()) -> None:
@@ -276,6 +277,31 @@ def test_benzodiazepine_blunts_the_surge_and_the_benefit() -> None:
     check(plain, taken, same=KINETICS | BLOCK | ACUTE | EXPECTANCY | INFLAMMATION, moved={"pyramidal_rate"} | CORE)
     assert at(plain, "glutamate", 0.0) < peak(taken, "glutamate") < peak(plain, "glutamate")
     assert at(taken, "madrs_momentary", 24.0) > at(plain, "madrs_momentary", 24.0) + 1.0
+
+
+def test_an_antidepressant_and_care_relieve_over_weeks_and_touch_nothing_upstream() -> None:
+    plain, begun, cared = run(SALINE), run(SALINE, taking("oral_antidepressant")), run(SALINE, taking("usual_care"))
+    check(plain, begun, same=EVERYTHING - CARE - MOOD, moved=CARE | MOOD)
+    falls = [at(plain, "madrs_momentary", h) - at(begun, "madrs_momentary", h) for h in (24.0, 168.0, 336.0)]
+    assert 0.0 < falls[0] < 1.0
+    assert falls[2] > 1.5 * falls[1] > 6.0 * falls[0]
+    assert (
+        at(begun, "madrs_momentary", 336.0) < at(cared, "madrs_momentary", 336.0) < at(plain, "madrs_momentary", 336.0)
+    )
+    both = run(SALINE, taking("oral_antidepressant", "inpatient_care"))
+    assert not differing(both, begun)
+    stopped = "co_medication: [{drug: oral_antidepressant, until: 168 h}]"
+    assert at(run(SALINE, stopped), "care", 336.0) < at(begun, "care", 168.0)
+
+
+def test_part_of_the_potentiation_does_not_wait_for_bdnf() -> None:
+    """The share that follows translation makes it early, not large: after a day hardly anything tells them apart."""
+    share = load_parameters()["plasticity.potentiation_fast"].value
+    assert 0.0 < share < 1.0
+    plain = run()
+    early, full = at(plain, "potentiation", 2.0), peak(plain, "potentiation")
+    assert early > 0.1 * full
+    assert at(plain, "bdnf", 2.0) - at(plain, "bdnf", 0.0) < 0.3 * (peak(plain, "bdnf") - at(plain, "bdnf", 0.0))
 
 
 def test_anaesthesia_masks_what_is_felt() -> None:

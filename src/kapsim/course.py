@@ -31,6 +31,13 @@ EARLY_HOURS = (
 EVERY_HOURS = 8.0
 #: Therapy that gives no corrective experience.
 SHAM = frozenset({"sham_training"})
+#: Fields of `Setting` whose names are not those of the medicine or care that sets them.
+_FIELDS = {
+    "anaesthesia": "masked",
+    "oral_antidepressant": "antidepressant",
+    "usual_care": "care",
+    "inpatient_care": "care",
+}
 
 
 class Seen(NamedTuple):
@@ -338,7 +345,7 @@ def _spans(protocol: Regimen) -> list[tuple[int, int, str, float]]:
     if protocol.practice is not None:
         spans.append((protocol.practice.start_h, protocol.practice.end_h, "practice", protocol.practice.level))
     for item in protocol.co_medications():
-        field = "masked" if item.drug == "anaesthesia" else item.drug
+        field = _FIELDS.get(item.drug, item.drug)
         if field in Setting._fields:
             spans.append((item.start_h, item.end_h, field, 1.0))
     return [(to_ticks(start), to_ticks(end), field, level) for start, end, field, level in spans]

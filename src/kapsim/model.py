@@ -155,6 +155,7 @@ class Model:
             sickness=self.inflammation.sickness(state.inflammation),
             neurogenesis=state.plasticity.neurogenesis,
             expectancy=state.mind.expectancy,
+            care=state.mind.care,
         )
 
     def flow(
@@ -283,6 +284,7 @@ class Model:
             "schema": mind.schema,
             "rumination": mind.rumination,
             "expectancy": mind.expectancy,
+            "care": mind.care,
             "madrs_momentary": flow.madrs,
             "hama_momentary": flow.hama,
             "dissociation_tolerance": state.acute.tolerance,

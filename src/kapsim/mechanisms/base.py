@@ -68,6 +68,8 @@ class Setting(NamedTuple):
     memantine: Value
     ampa_blocker: Value
     benzodiazepine: Value
+    antidepressant: Value  # an oral antidepressant
+    care: Value  # 1 while in usual or inpatient care
 
 
 REST = Setting(*([0.0] * len(Setting._fields)))

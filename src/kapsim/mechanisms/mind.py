@@ -1,6 +1,7 @@
 """Mind: network, window and experience → belief and rumination (clauses S5, S8).
 
-A labile negative belief, a consolidated schema, rumination and a non-specific state (expectancy and care). Corrective
+A labile negative belief, a consolidated schema, rumination, expectancy, and what care and an oral antidepressant bring
+in weeks, natural course included: trials give them beside the drug, and their control arms improve by them. Corrective
 experience in therapy and adverse experience both learn with one gain, which the plasticity window opens and the
 precision of the default mode network closes; consolidation is gated by the window too. Depression sits in the prior
 (schema and precision), not in learning rates. The window can harm: a stressor inside it makes things worse. What the
@@ -19,12 +20,13 @@ from kapsim.mechanisms.switches import Switches
 
 
 class MindState(NamedTuple):
-    """Negative belief, schema, rumination and expectancy, each between 0 and 1."""
+    """Negative belief, schema, rumination, expectancy and the part of care, each between 0 and 1."""
 
     belief: Value
     schema: Value
     rumination: Value
     expectancy: Value
+    care: Value
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Mind(Mechanism):
     tau_expectancy: Value = parameter("mind.tau_expectancy", "h")
     credence_blinded: Value = parameter("mind.credence_blinded", "1")
     credence_open: Value = parameter("mind.credence_open", "1")
+    care_share: Value = parameter("mind.care_share", "1")
+    tau_care: Value = parameter("mind.tau_care", "h")
 
     def rumination_target(self, felt: Value, dmn: Value, switches: Switches) -> Value:
         """Rumination in balance with the felt belief and default-mode activity."""
@@ -62,7 +66,7 @@ class Mind(Mechanism):
         """Rest of a person who holds `belief` (at least the healthy schema), with default-mode activity `dmn`."""
         fast, slow = 1.0 / self.tau_schema, 1.0 / self.tau_healthy
         schema = (belief * fast + self.schema_healthy * slow) / (fast + slow)
-        return MindState(belief, schema, self.rumination_target(belief, dmn, switches), 0.0 * belief)
+        return MindState(belief, schema, self.rumination_target(belief, dmn, switches), 0.0 * belief, 0.0 * belief)
 
     def felt(self, state: MindState, window: Value) -> Value:
         """Belief as felt now: lightened while the window is open, not consolidated."""
@@ -107,6 +111,7 @@ class Mind(Mechanism):
         suspected = self.credence_blinded + (1.0 - self.credence_blinded) * felt_drug * (1.0 - setting.masked)
         credence = setting.blinded * suspected + (1.0 - setting.blinded) * self.credence_open
         target = self.rumination_target(self.felt(state, window), dmn, switches)
+        cared = 1.0 - (1.0 - setting.antidepressant) * (1.0 - self.care_share * setting.care)
         return MindState(
             belief=-shift / self.tau_belief
             - gain * corrective * state.belief
@@ -115,4 +120,5 @@ class Mind(Mechanism):
             rumination=(target - state.rumination) / self.tau_rumination,
             expectancy=self.expectancy_rate * setting.contact * credence * expectation * (1.0 - state.expectancy)
             - state.expectancy / self.tau_expectancy,
+            care=(cared - state.care) / self.tau_care,
         )

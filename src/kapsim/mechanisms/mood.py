@@ -1,9 +1,9 @@
 """Mood: what a rating scale would say (clause S9).
 
 Depression and anxiety are latent traits on a logistic scale, so that ratings stay within their bounds. Each moves from
-the person's own baseline with lost synaptic strength (anhedonia), felt belief, rumination, sickness and expectancy;
-neurogenesis has a weight of zero by default, because its role in adults is contested. What of a person's severity none
-of these carry stays where it is. A rating averages since the last dose or the last rating, at most over the recall
+the person's own baseline with lost synaptic strength (anhedonia), felt belief, rumination, sickness, expectancy and
+care; neurogenesis has a weight of zero by default, because its role in adults is contested. What of a person's severity
+none of these carry stays where it is. A rating averages since the last dose or the last rating, at most over the recall
 period of its scale, as the difference of two values of an integral state; other scales are read off the MADRS by
 published tables.
 """
@@ -34,6 +34,7 @@ class Carriers(NamedTuple):
     sickness: Value  # logarithm of IL-6, healthy = 0
     neurogenesis: Value  # healthy = 1
     expectancy: Value  # 0 to 1
+    care: Value  # 0 to 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Mood(Mechanism):
     sickness: Value = parameter("mood.weight.sickness", "1")
     neurogenesis: Value = parameter("mood.weight.neurogenesis", "1")
     expectancy: Value = parameter("mood.weight.expectancy", "1")
+    care: Value = parameter("mood.weight.care", "1")
     anxiety_synaptic: Value = parameter("mood.anxiety.synaptic", "1")
     anxiety_cognitive: Value = parameter("mood.anxiety.cognitive", "1")
     anxiety_expectancy: Value = parameter("mood.anxiety.expectancy", "1")
@@ -57,21 +59,22 @@ class Mood(Mechanism):
         return MoodState(0.0 * template, 0.0 * template)
 
     def shifts(self, now: Carriers, rest: Carriers, gate: Value, switches: Switches) -> tuple[Value, Value, Value]:
-        """Latent shift from baseline by synapses, by thought and by expectancy (logits, negative = better)."""
+        """Latent shift from baseline by synapses, by thought, by expectancy and care (logits, negative = better)."""
         synaptic = self.anhedonia * (now.anhedonia - rest.anhedonia) * gate
         synaptic = synaptic + self.sickness * (now.sickness - rest.sickness)
         synaptic = synaptic - self.neurogenesis * (now.neurogenesis - rest.neurogenesis)
         thought = self.belief * (now.belief - rest.belief) + self.rumination * (now.rumination - rest.rumination)
-        return switches.links * synaptic, switches.links * thought, -self.expectancy * now.expectancy
+        unspecific = -self.expectancy * now.expectancy - self.care * now.care
+        return switches.links * synaptic, switches.links * thought, unspecific
 
     def scores(
         self, now: Carriers, rest: Carriers, madrs_rest: Value, hama_rest: Value, gate: Value, switches: Switches
     ) -> tuple[Value, Value]:
         """Momentary MADRS and HAM-A in points, equal to the person's baseline at rest."""
-        synaptic, thought, expectancy = self.shifts(now, rest, gate, switches)
+        synaptic, thought, unspecific = self.shifts(now, rest, gate, switches)
         anxious = (
-            self.anxiety_synaptic * synaptic + self.anxiety_cognitive * thought + self.anxiety_expectancy * expectancy
+            self.anxiety_synaptic * synaptic + self.anxiety_cognitive * thought + self.anxiety_expectancy * unspecific
         )
-        depression = log(madrs_rest / (self.madrs_maximum - madrs_rest)) + synaptic + thought + expectancy
+        depression = log(madrs_rest / (self.madrs_maximum - madrs_rest)) + synaptic + thought + unspecific
         anxiety = log(hama_rest / (self.hama_maximum - hama_rest)) + anxious
         return self.madrs_maximum * expit(depression), self.hama_maximum * expit(anxiety)

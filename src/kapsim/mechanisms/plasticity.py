@@ -3,10 +3,12 @@
 Two arms feed translation: *indirect*, AMPA throughput above what the same synapses pass at resting glutamate, and
 *direct*, block of receptors at rest. Translation makes BDNF; BDNF makes fast potentiation (hours to days), then spines
 (days to two weeks), opens the plasticity window and feeds neurogenesis. Everything is driven by excess over the
-person's own rest. The indirect arm counts the excess of *glutamate* seen through AMPA receptors rather than the excess
-of the AMPA drive itself: with the loop drive → translation → BDNF → potentiation → drive closed at rest, a pulse of an
-hour that is to leave days of potentiation needs a gain far above 1, and nothing would ever return. Contested: which arm
-carries the effect; whether mTOR drives growth or elimination; HNK; an opioid gate; neurogenesis in adults.
+person's own rest. Potentiation has a fast part, receptors that translation brings to the synapse within hours, and one
+that waits for BDNF: trials see relief at the first rating, 40 minutes to two hours after a dose. The indirect arm
+counts the excess of *glutamate* seen through AMPA receptors rather than the excess of the AMPA drive itself: with the
+loop drive → translation → BDNF → potentiation → drive closed at rest, a pulse of an hour that is to leave days of
+potentiation needs a gain far above 1, and nothing would ever return. Contested: which arm carries the effect; whether
+mTOR drives growth or elimination; HNK; an opioid gate; neurogenesis in adults.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class Plasticity(Mechanism):
     bdnf_inflammation: Value = parameter("plasticity.bdnf_inflammation", "1")
     tau_bdnf: Value = parameter("plasticity.tau_bdnf", "h")
     potentiation_gain: Value = parameter("plasticity.potentiation_gain", "1")
+    potentiation_fast: Value = parameter("plasticity.potentiation_fast", "1")
     potentiation_limit: Value = parameter("plasticity.potentiation_limit", "1")
     tau_potentiation: Value = parameter("plasticity.tau_potentiation", "h")
     formation: Value = parameter("plasticity.spine_formation", "1/h")
@@ -119,6 +122,9 @@ class Plasticity(Mechanism):
         drive = self.translation_drive(state, surge, block, tone, hydroxynorketamine, setting, switches)
         drive = drive * (1.0 - (1.0 - switches.mtor_elimination) * self.rapamycin * setting.rapamycin)
         excess = state.bdnf / rest.bdnf - 1.0
+        # both parts have the same area after a dose: the share sets how soon receptors are there, not how many
+        fast = self.potentiation_fast
+        fed = fast * self.bdnf_gain * state.translation + (1.0 - fast) * excess
         synthesis = (1.0 + self.bdnf_inflammation * (microglia_rest - 1.0)) / (
             1.0 + self.bdnf_inflammation * (microglia - 1.0)
         )
@@ -130,7 +136,7 @@ class Plasticity(Mechanism):
         return PlasticityState(
             translation=(drive / (1.0 + drive) - state.translation) / self.tau_translation,
             bdnf=(rest.bdnf * synthesis * (1.0 + self.bdnf_gain * state.translation) - state.bdnf) / self.tau_bdnf,
-            potentiation=(self.potentiation_gain * self.gate(setting, switches) * excess - state.potentiation)
+            potentiation=(self.potentiation_gain * self.gate(setting, switches) * fed - state.potentiation)
             / self.tau_potentiation,
             spines=self.formation * (1.0 + self.formation_gain * excess) * (self.maximum - state.spines)
             - (chronic + healthy * added) * spared * state.spines,

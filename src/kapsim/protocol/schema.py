@@ -43,6 +43,9 @@ OtherDrug = Literal[
     "ampa_blocker",
     "benzodiazepine",
     "anaesthesia",
+    "oral_antidepressant",
+    "usual_care",
+    "inpatient_care",
     "clarithromycin",
     "ticlopidine",
     "rifampicin",
@@ -171,7 +174,7 @@ class Practice(FileModel):
 
 
 class CoMedication(FileModel):
-    """Another medicine, by default over the whole horizon."""
+    """Another medicine, or care, by default over the whole horizon."""
 
     drug: OtherDrug
     from_: Time | None = Field(None, alias="from")

@@ -26,12 +26,12 @@ _CONTROLS = frozenset({"saline", "placebo", "placebo_nasal", "midazolam"})
 #: The usual control dose of the observed records, given where a record names midazolam as comparison.
 _MIDAZOLAM = {"amount": 0.045, "unit": "mg/kg", "duration_min": 40}
 #: Accompaniments that the protocol has words for.
-_CO_MEDICATION = frozenset({"naltrexone", "rapamycin", "benzodiazepine", "anaesthesia", *METABOLIC})
-_LEFT_OUT = {
-    "oral_antidepressant": "the oral antidepressant is not modelled",
-    "inpatient_care": "inpatient care is not modelled",
-    "usual_care": "usual care is not modelled",
-}
+_CO_MEDICATION = frozenset(
+    {
+        "naltrexone", "rapamycin", "benzodiazepine", "anaesthesia", "oral_antidepressant", "usual_care",
+        "inpatient_care", *METABOLIC,
+    }
+)  # fmt: skip
 _REFUSED = {"ect": "electroconvulsive therapy is not modelled", "quetiapine": "quetiapine is not modelled"}
 _OPEN_WORDS = (
     "open", "clinic", "cohort", "chart", "case series", "retrospective", "outpatient", "observational",
@@ -147,8 +147,6 @@ def treatment(record: ObservedRecord, masking: str) -> tuple[Treatment, tuple[st
     for word in regimen.accompaniments:
         if word in _REFUSED:
             raise NotSimulableError(_REFUSED[word])
-        if word in _LEFT_OUT:
-            caveats.append(_LEFT_OUT[word])
     therapy = []
     for item in regimen.therapy:
         kind = item.kind
