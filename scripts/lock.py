@@ -41,7 +41,13 @@ LOCKS = (
     Lock("installer.lock", ("installer",), runtime=False),
     Lock("demo.lock", ("build",), runtime=True),
     # Constrained, so that the tests run on the very versions that a user gets.
-    Lock("test.lock", ("build", "test", "lint"), runtime=True, constraint="demo.lock", extras=("brain", "exchange", "fit")),
+    Lock(
+        "test.lock",
+        ("build", "test", "lint"),
+        runtime=True,
+        constraint="demo.lock",
+        extras=("brain", "exchange", "fit"),
+    ),
 )
 
 

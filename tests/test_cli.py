@@ -34,6 +34,7 @@ COMMANDS = (
     ("events",),
     ("check",),
     ("validate",),
+    ("calibrate",),
     ("protocols",),
     ("protocols", "show"),
     ("variants",),

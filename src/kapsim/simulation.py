@@ -235,7 +235,8 @@ def _plan(course: Course, decay: Array) -> Plan:
     """Fill and pad the solver's tables."""
     grid = course.grid
     steps = len(grid.size_index)
-    padded = -(-steps // STEP_BLOCK) * STEP_BLOCK
+    block = grid.block or STEP_BLOCK
+    padded = -(-steps // block) * block
     smallest = min(grid.sizes)
     doublings = (max(grid.sizes) // smallest).bit_length() - 1
     # half steps are what the solver takes; powers of two of the smallest half step

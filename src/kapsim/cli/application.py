@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kapsim.cli import brain, checking, comparing, exporting, listings, runs, tables, validating
+from kapsim.cli import brain, calibrating, checking, comparing, exporting, listings, runs, tables, validating
 from kapsim.cli.options import NOTE
 from kapsim.errors import KapsimError
 from kapsim.evidence import cli as evidence_cli
@@ -31,6 +31,7 @@ app.add_typer(exporting.export_app, epilog=NOTE)
 app.command(epilog=NOTE)(brain.brain)
 app.command(epilog=NOTE)(checking.check)
 app.command(epilog=NOTE)(validating.validate)
+app.command(epilog=NOTE)(calibrating.calibrate)
 app.add_typer(listings.protocols_app, epilog=NOTE)
 app.command(epilog=NOTE)(listings.variants)
 app.command(epilog=NOTE)(listings.kinetics)

@@ -27,12 +27,16 @@ class Resolution:
         A step is at most the time since the edge divided by this.
     largest : int
         Largest step, in ticks.
+    block : int
+        The number of steps is filled up to a multiple of this with steps of length zero, so that a new protocol rarely
+        needs a new program; 0 is the solver's usual block.
     """
 
     sharp: int = 1
     soft: int = 16
     growth: int = 32
     largest: int = 2048
+    block: int = 0
 
     def finer(self, factor: int) -> Resolution:
         """Return a grid `factor` (a power of two) times as fine everywhere."""
@@ -41,6 +45,7 @@ class Resolution:
             max(self.soft // factor, 1),
             self.growth * factor,
             max(self.largest // factor, 1),
+            self.block,
         )
 
 
@@ -56,11 +61,14 @@ class Grid:
         The different step sizes, in ticks, ascending.
     size_index : ndarray of int, shape (n_steps,)
         Position of each step's size in `sizes`.
+    block : int
+        As in `Resolution`.
     """
 
     ticks: NDArray[np.int64]
     sizes: tuple[int, ...]
     size_index: NDArray[np.int64]
+    block: int = 0
 
     @property
     def hours(self) -> NDArray[np.float64]:
@@ -115,4 +123,4 @@ def build_grid(
             last_soft = stop
     nodes_array = np.asarray(ticks, dtype=np.int64)
     sizes, size_index = np.unique(np.diff(nodes_array), return_inverse=True)
-    return Grid(nodes_array, tuple(int(size) for size in sizes), size_index.astype(np.int64))
+    return Grid(nodes_array, tuple(int(size) for size in sizes), size_index.astype(np.int64), resolution.block)

@@ -34,7 +34,7 @@ from scipy.special import log_ndtr
 from kapsim.evidence import Parameter, load_evidence, load_observed
 from kapsim.evidence.registry import load_parameters, load_priors
 from kapsim.evidence.schema import ObservedDose, ObservedRecord, Point
-from kapsim.inference.mode import MOST_STEPS, Fit, find_mode, law_of
+from kapsim.inference.mode import MOST_STEPS, Fit, find_mode
 from kapsim.inference.people import FEW, few_people
 from kapsim.mechanisms.response_surface import shipped_surface
 from kapsim.validation.arms import Answers, Arm, Settings, Want, collect
@@ -168,7 +168,7 @@ class Problem:
             In the order of `FREE`, in standard deviations of the priors from their centres.
         """
         priors = self.parameters
-        centres = {name: law_of(priors[name]).apply(priors[name].value, z[:, k]) for k, name in enumerate(FREE)}
+        known = {name: z[:, k] for k, name in enumerate(FREE)}
         asked: list[tuple[Arm, Want]] = []
 
         def note(arm: Arm, want: Want) -> Array:
@@ -180,7 +180,7 @@ class Problem:
         answers = Answers(
             Settings(priors),
             collect(asked),
-            people_of=lambda group: few_people(group, priors, centres, len(z)),
+            people_of=lambda group: few_people(group, priors, known, len(z)),
             shape=(len(z), FEW),
         )
         return np.stack([self._expected(record, answers) for record in self.records], axis=1)

@@ -9,10 +9,11 @@ gave a value to start from a vague prior that no study informs.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,14 @@ from numpy.typing import NDArray
 from kapsim.errors import InputError
 from kapsim.evidence import Parameter
 from kapsim.evidence._files import DATA
-from kapsim.inference.mode import MOST_STEPS, Fit, HeavyTails, find_mode, law_of
-from kapsim.inference.people import FEW, few_people
-from kapsim.validation.arms import Answers, Arm, Settings, Want, collect
+from kapsim.inference.mode import MOST_STEPS, Fit, HeavyTails, find_mode
+from kapsim.inference.predicting import Predictor
+from kapsim.validation.arms import Settings
 from kapsim.validation.cases import Case
-from kapsim.validation.figures import Figure, figure
+from kapsim.validation.figures import Figure
 from kapsim.validation.independence import StudyName, parameters_from, record_study, source_studies
 from kapsim.validation.predictive import transformed
+from kapsim.validation.regimens import NotSimulableError
 
 Array = NDArray[np.float64]
 
@@ -58,21 +60,25 @@ class Problem:
     cases: tuple[Case, ...]
     between: float
     within: float
-    _wanted: dict[Arm, set[Want]] = field(default_factory=dict, compare=False)
+
+    @functools.cached_property
+    def predictor(self) -> Predictor:
+        """What predicts the records."""
+        return Predictor(self.cases)
 
     @property
     def keys(self) -> list[str]:
         """Record and number of every figure."""
-        return [f"{case.record.id}:{k}" for case in self.cases for k in range(len(case.points))]
+        return self.predictor.keys
 
     @property
     def blocks(self) -> list[str]:
         """Study and analyte of every figure, which share an effect."""
-        return [f"{case.frame.study} {case.record.outcome.observable}" for case in self.cases for _ in case.points]
+        return [f"{case.frame.study} {case.record.outcome.observable}" for case, _ in self.predictor.points]
 
     def observed(self) -> Array:
         """Return the logarithm of every published figure."""
-        return np.log([point.value for case in self.cases for point in case.points])
+        return np.log([point.value for _, point in self.predictor.points])
 
     def predict(self, priors: Mapping[str, Parameter], names: Sequence[str], z: Array) -> Array:
         """Return the logarithm of every figure at each row of `z`, shape (row, figures).
@@ -83,34 +89,14 @@ class Problem:
         names : sequence of str
         z : ndarray, shape (row, parameter)
         """
-        wanted = self._requests()
-        centres = {name: law_of(priors[name]).apply(priors[name].value, z[:, k]) for k, name in enumerate(names)}
-        answers = Answers(
-            Settings(priors),
-            wanted,
-            people_of=lambda group: few_people(group, priors, centres, len(z)),
-            shape=(len(z), FEW),
-        )
-        figures = [figure(case.subject, point, answers) for case in self.cases for point in case.points if case.subject]
-        return np.stack([_logarithm(item) for item in figures], axis=1)
-
-    def _requests(self) -> dict[Arm, set[Want]]:
-        if not self._wanted:
-            asked: list[tuple[Arm, Want]] = []
-
-            def note(arm: Arm, want: Want) -> Array:
-                asked.append((arm, want))
-                return np.ones((1, 1, max(len(want.hours), 1)))
-
-            for case in self.cases:
-                for point in case.points:
-                    if case.subject is not None:
-                        figure(case.subject, point, note)
-            self._wanted.update(collect(asked))
-        return self._wanted
+        known = {name: z[:, k] for k, name in enumerate(names)}
+        found = self.predictor.figures(Settings(priors), known, len(z))
+        return np.stack([_logarithm(item) for item in found], axis=1)
 
 
-def _logarithm(item: Figure) -> Array:
+def _logarithm(item: Figure | None) -> Array:
+    if item is None:
+        raise NotSimulableError("an arm of a fitted record could not be solved; validating it says which")
     return transformed(item, item.join(*item.parts))
 
 

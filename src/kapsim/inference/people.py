@@ -17,44 +17,50 @@ from kapsim.validation.groups import GroupKey, group_registry
 
 Array = NDArray[np.float64]
 
-#: People of a group in each evaluation.
+#: People of a group in each evaluation of the kinetics.
 FEW = 16
+_UNKNOWN = "uncertainty:"
 
 
 class Even(NamedTuple):
-    """Deviates spread evenly over the normal law, in an order of their own for each purpose; `rows` times the same.
+    """Deviates spread evenly over the normal law, in an order of their own for each purpose, the same in every row.
 
-    What is not known of the parameters is left out: that is what a fit varies.
+    Parameters
+    ----------
+    rows : int
+    known : mapping of str to ndarray, shape (rows,)
+        Standard deviates of uncertain parameters, by registry id: what a fit varies. The others stay at their centre.
     """
 
     rows: int
+    known: Mapping[str, Array]
 
     def normal(self, purpose: str, count: int) -> Array:
-        """Return the deviates of a purpose, shape (count,); `count` is rows times people."""
-        if purpose.startswith("uncertainty:"):
-            return np.zeros(count)
+        """Return the deviates of a purpose, shape (count,): one a row for a parameter, else rows times people."""
+        if purpose.startswith(_UNKNOWN):
+            assert count == self.rows, count
+            return np.asarray(self.known.get(purpose.removeprefix(_UNKNOWN), np.zeros(count)), dtype=float)
         people = count // self.rows
         order = np.random.Generator(np.random.Philox(key=[zlib.crc32(purpose.encode()), people])).permutation(people)
         return np.tile(norm.ppf((order + 0.5) / people), self.rows)
 
 
-def few_people(group: GroupKey, priors: Mapping[str, Parameter], centres: Mapping[str, Array], rows: int) -> People:
-    """Return `FEW` people of a group, once for each row of centres.
+def few_people(
+    group: GroupKey, priors: Mapping[str, Parameter], known: Mapping[str, Array], rows: int, few: int = FEW
+) -> People:
+    """Return a few people of a group, once for each row of parameters.
 
     Parameters
     ----------
     group : GroupKey
     priors : mapping of str to Parameter
         Registry.
-    centres : mapping of str to ndarray, shape (rows,)
-        Values around which people differ, where they are not those of the registry.
+    known : mapping of str to ndarray, shape (rows,)
+        Standard deviates of the parameters that a fit varies.
     rows : int
+    few : int
+        People in each row.
     """
     registry = group_registry(group, priors)
     patient = Patient(schema_version=1, diagnosis="trd" if group.depressed else "healthy")
-    even = Even(rows)
-    people = sample_people(patient, rows * FEW, 0, per_draw=rows * FEW, parameters=registry, deviates=even)
-    for name, centre in centres.items():
-        own, law = np.repeat(centre, FEW), priors[name].between_subject
-        people.values[name] = own if law is None else law.apply(own, even.normal(f"between:{name}", rows * FEW))
-    return people
+    return sample_people(patient, rows * few, 0, per_draw=few, parameters=registry, deviates=Even(rows, known))

@@ -71,12 +71,15 @@ class Settings:
         Named kinetic parameter set.
     seed : int
         Root of all randomness.
+    resolution : Resolution
+        How fine the time grid is.
     """
 
     parameters: Mapping[str, Parameter]
     variant: str = "standard"
     kinetics: str = "default"
     seed: int = 0
+    resolution: Resolution = RESOLUTION
 
 
 class Answers:
@@ -169,7 +172,7 @@ class Answers:
             variant=self._settings.variant,
             kinetics=self._settings.kinetics,
             at=[hour - start for hour in hours],
-            resolution=RESOLUTION,
+            resolution=self._settings.resolution,
         )
         clock: Array = dataset["time"].values + start
         found: dict[Want, Array] = {}

@@ -86,7 +86,7 @@ def predict(figure: Figure, n: int, seed: int, key: str) -> Predicted:
     rng = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(key.encode())]))
     noise = _noise_sd(figure)
     if figure.scale == "sign":
-        return _sign(figure, noise, n)
+        return _sign(figure, n)
     patients = figure.parts[0].shape[-1]
     whole = transformed(figure, figure.join(*figure.parts))
     if not np.isfinite(whole).any():
@@ -161,15 +161,29 @@ def _measured(values: Array, sd: float, figure: Figure, rng: np.random.Generator
     return np.asarray(values + sd * error)
 
 
-def _sign(figure: Figure, noise: tuple[float, ...], n: int) -> Predicted:
-    """Return −1, 0 or +1: 0 where the study's own test at its size would not detect the effect."""
+def sign_error(figure: Figure, n: int) -> float:
+    """Return the standard error of the difference whose sign a study of `n` people reports.
+
+    Parameters
+    ----------
+    figure : Figure
+        Of a sign: two parts.
+    n : int
+        People an arm.
+    """
     a, b = figure.parts
-    effect = np.asarray(figure.join(a, b))
+    noise = _noise_sd(figure)
     if figure.paired:
         variance = (a - b).var(axis=-1, ddof=1).mean() + noise[0] ** 2 + noise[1] ** 2
     else:
         variance = a.var(axis=-1, ddof=1).mean() + b.var(axis=-1, ddof=1).mean() + noise[0] ** 2 + noise[1] ** 2
-    error = float(np.sqrt(max(float(variance), 0.0) / n))
+    return float(np.sqrt(max(float(variance), 0.0) / n))
+
+
+def _sign(figure: Figure, n: int) -> Predicted:
+    """Return −1, 0 or +1: 0 where the study's own test at its size would not detect the effect."""
+    effect = np.asarray(figure.join(*figure.parts))
+    error = sign_error(figure, n)
     threshold = float(norm.ppf(1.0 - LEVEL / 2))
 
     def detected(value: float) -> float:

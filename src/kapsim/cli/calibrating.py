@@ -1,0 +1,155 @@
+"""``kapsim calibrate``: the chain from glutamate to mood fitted to the trials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kapsim.cli.options import Seed, Variant
+from kapsim.cli.progress import stages
+
+if TYPE_CHECKING:
+    from kapsim.evidence.schema import ObservedRecord
+    from kapsim.inference.chain.calibrating import Posterior
+
+POSTERIOR, ACCOUNT, PARTS = "posterior.csv", "calibration.json", "parts"
+#: Parameters and studies that the terminal shows.
+_SHOWN = 25
+
+
+def calibrate(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the posterior, its account and parts.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="See in minutes that every stage works; the result is not to be believed.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the parts in the folder; without it a used folder is refused.")
+    ] = False,
+    study: Annotated[
+        list[str] | None, typer.Option("--study", metavar="AUTHOR", help="Fit these first authors alone; repeatable.")
+    ] = None,
+    variant: Variant = "standard",
+    seed: Seed = 0,
+) -> None:
+    """Fit the chain from glutamate to mood to the published trials: a joint posterior, and what each study teaches.
+
+    Needs the extra 'fit'. It takes an hour or more on two cores, and can be stopped and resumed.
+    """
+    from kapsim.evidence import load_observed, load_parameters
+    from kapsim.inference.chain.account import account
+    from kapsim.inference.chain.calibrating import QUICK, Effort
+    from kapsim.inference.chain.calibrating import calibrate as fit
+    from kapsim.inference.chain.leave_out import leave_one_out
+    from kapsim.inference.chain.targets import fitted
+    from kapsim.model import variant_switches
+    from kapsim.validation.cases import prepare
+
+    _check_extra()
+    variant_switches(variant)
+    _check_folder(out, resume)
+    parameters, effort = load_parameters(), QUICK if quick else Effort()
+    cases = fitted(prepare(_of(load_observed(), study), parameters))
+    with stages(None) as begin:
+        posterior = fit(cases, parameters, effort, variant=variant, seed=seed, folder=out / PARTS, progress=begin)
+        begin("leaving studies out")
+        left_out = leave_one_out(
+            posterior.emulator, posterior.targets, posterior.draws, None if quick else effort.sampling, seed=seed,
+            progress=begin,
+        )  # fmt: skip
+    told = account(posterior, left_out, parameters, effort, seed=seed, variant=variant)
+    _write(out, posterior, told)
+    _print(told, quick)
+    typer.echo(f"written: {out / POSTERIOR}, {out / ACCOUNT}")
+    if posterior.failures:
+        raise typer.Exit(1)
+
+
+def _check_extra() -> None:
+    from importlib.util import find_spec
+
+    from kapsim.errors import InputError
+
+    missing = [name for name in ("numpyro", "arviz") if find_spec(name) is None]
+    if missing:
+        raise InputError(f"calibration needs {', '.join(missing)}: pip install 'kapsim[fit]'")
+
+
+def _check_folder(out: Path, resume: bool) -> None:
+    from kapsim.errors import InputError
+
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out: {out} is a file; name a folder")
+    if not out.parent.is_dir():
+        raise InputError(f"--out: there is no folder {str(out.parent)!r}; make it first")
+    if (out / PARTS).exists() and not resume:
+        raise InputError(f"--out: {out} holds parts of a calibration; add --resume to go on with them, or name another")
+
+
+def _of(records: list[ObservedRecord], study: list[str] | None) -> list[ObservedRecord]:
+    from kapsim.errors import InputError
+
+    if not study:
+        return records
+    heads = tuple(name.strip().lower() for name in study)
+    found = [record for record in records if record.study.author.lower().startswith(heads)]
+    if not found:
+        raise InputError(f"--study: no record by {', '.join(study)}; `kapsim validate` names the studies")
+    return found
+
+
+def _write(out: Path, posterior: Posterior, told: dict[str, Any]) -> None:
+    import json as json_format
+
+    from kapsim.files import write_together
+
+    draws = posterior.draws
+    rows = [",".join(draws.names), *(",".join(f"{value:.6g}" for value in row) for row in draws.z)]
+    write_together(
+        {
+            out / POSTERIOR: ("\n".join(rows) + "\n").encode(),
+            out / ACCOUNT: (json_format.dumps(told, indent=1, ensure_ascii=False) + "\n").encode("utf-8"),
+        }
+    )
+
+
+def _print(told: dict[str, Any], quick: bool) -> None:
+    from rich.table import Table
+
+    from kapsim.cli.runs import output
+    from kapsim.statements import DISCLAIMER
+
+    console = output()
+    if quick:
+        console.print(
+            "[bold]A quick run: it shows that every stage works, and its numbers are not to be believed.[/bold]"
+        )
+    sampler, emulator = told["sampler"], told["emulator"]
+    console.print(
+        f"{told['figures']} figures of {told['studies']} studies; largest R-hat {sampler['largest_r_hat']}, smallest "
+        f"effective sample {sampler['smallest_effective_sample']:.0f}, {sampler['divergences']} divergences; "
+        f"emulator explains {100 * emulator['explained']:.0f} % (median figure), Pareto shape "
+        f"{emulator['pareto_shape']}" + ("" if emulator["weighted_to_the_model"] else ": not weighted to the model")
+    )
+    table = Table("parameter", "prior", "median", "90 %", "moved", "width kept", title="What the records moved")
+    ordered = sorted(told["parameters"], key=lambda one: one["kept"])
+    for one in ordered[:_SHOWN]:
+        span = f"{one['low']:g} to {one['high']:g}"
+        table.add_row(
+            one["id"], f"{one['prior']:g}", f"{one['median']:g}", span, f"{one['moved']:+.2f}", f"{one['kept']:.2f}"
+        )
+    console.print(table)
+    for pair in told["confounded"][:5]:
+        console.print(f"known only together: {' and '.join(pair['parameters'])} (r {pair['correlation']:+.2f})")
+    scores = Table("kind", "figures", "RMSE", "bias", "inside 90 %", "noise floor", title="Each study by the others")
+    for kind, row in told["held_out"].items():
+        if kind == "sign":
+            console.print(f"signs right: {100 * row['right']:.0f} % of {row['figures']}")
+            continue
+        scores.add_row(
+            kind, str(row["figures"]), f"{row['rmse']:g}", f"{row['bias']:+g}", f"{100 * row['inside_90']:.0f} %",
+            f"{row['noise_floor']:g}",
+        )  # fmt: skip
+    console.print(scores)
+    console.print(DISCLAIMER)

@@ -1,0 +1,197 @@
+"""From records to a posterior: design, screening, emulator, sampling, a second design where the posterior lies, check.
+
+The second design is drawn from the first posterior, so that the polynomials hold where it matters. At last the model
+itself is run at draws of the posterior: the weights that turn them into draws of the model's own posterior say whether
+the emulator may be trusted, and are used only where their tail is not too heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kapsim.evidence import Parameter
+from kapsim.inference.chain.design import PEOPLE, SHARD, Design, candidates, evaluate, spread
+from kapsim.inference.chain.emulator import Emulator, fit_emulator
+from kapsim.inference.chain.leave_out import RELIABLE, smoothed
+from kapsim.inference.chain.posterior import BETWEEN, USUAL, Draws, Sampling, sample, study_log_likelihood
+from kapsim.inference.chain.screening import MOST, columns, screened
+from kapsim.inference.chain.targets import Targets
+from kapsim.validation.cases import Case
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is computed.
+
+    Parameters
+    ----------
+    rows, refined, checked : int
+        Rows of the first design, of the second, and draws at which the model itself is run.
+    people : int
+        People of each group in a row.
+    shard : int
+        Rows that are computed and stored together.
+    sampling : Sampling
+    """
+
+    rows: int = 512
+    refined: int = 256
+    checked: int = 128
+    people: int = PEOPLE
+    shard: int = SHARD
+    sampling: Sampling = USUAL
+
+
+#: Enough to see that every stage works, not to be believed.
+QUICK = Effort(rows=64, refined=32, checked=32, people=8, shard=32, sampling=Sampling(2, 150, 150))
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What the records say of the chain.
+
+    Parameters
+    ----------
+    draws : Draws
+    emulator : Emulator
+    targets : Targets
+    shape : float
+        Pareto shape of the weights from the emulator's posterior to the model's own.
+    failures : tuple of str
+        What the solver could not do.
+    """
+
+    draws: Draws
+    emulator: Emulator
+    targets: Targets
+    shape: float
+    failures: tuple[str, ...]
+
+
+def calibrate(
+    cases: Sequence[Case],
+    parameters: Mapping[str, Parameter],
+    effort: Effort,
+    *,
+    variant: str = "standard",
+    seed: int = 0,
+    folder: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Posterior:
+    """Fit the chain to records.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        From `kapsim.inference.chain.targets.fitted`.
+    parameters : mapping of str to Parameter
+        Registry with the priors of the chain.
+    effort : Effort
+    variant : str
+    seed : int
+        Moving it moves the result within Monte Carlo error only.
+    folder : Path, optional
+        Where finished parts are kept; a second call goes on from there.
+    progress : callable, optional
+
+    Raises
+    ------
+    InputError
+        If the folder is of another calibration.
+    """
+    say = progress or (lambda _: None)
+    every = candidates(parameters)
+
+    def run(z: Array, stage: str) -> Design:
+        own = None if folder is None else folder / stage
+        return evaluate(
+            cases, parameters, every, z, variant=variant, seed=seed, people=effort.people, shard=effort.shard,
+            folder=own, progress=lambda text: say(f"{stage}: {text}"),
+        )  # fmt: skip
+
+    first = sound(run(spread(every, effort.rows, seed), "priors"))
+    between = np.asarray([BETWEEN.get(kind, 1.0) for kind in first.targets.kinds])
+    free = screened(first, between, min(MOST, max(effort.rows // 4, 1)))
+    say(f"{len(free)} of {len(every)} parameters are free")
+    emulator = fit_emulator(free, columns(first, free), first.figures)
+    draws = sample(emulator, first.targets, effort.sampling, seed=seed)
+
+    near = sound(run(around(every, draws, effort.refined, seed + 1), "posterior"))
+    both = joined(first, near)
+    emulator = fit_emulator(free, columns(both, free), both.figures)
+    say("sampling")
+    draws = sample(emulator, both.targets, effort.sampling, seed=seed)
+
+    z = around(every, draws, effort.checked, seed + 2)
+    checked = run(z, "check")
+    return weighed(draws, emulator, both.targets, checked, seed, both.failures + checked.failures)
+
+
+def around(every: Sequence[str], draws: Draws, rows: int, seed: int) -> Array:
+    """Return settings whose free parameters are draws of a posterior, and the others of their priors.
+
+    Parameters
+    ----------
+    every : sequence of str
+    draws : Draws
+    rows : int
+    seed : int
+    """
+    rng = np.random.default_rng([seed, 3])
+    z = spread(every, rows, seed)
+    chosen = rng.choice(len(draws.z), rows, replace=rows > len(draws.z))
+    for k, name in enumerate(draws.names):
+        z[:, list(every).index(name)] = draws.z[chosen, k]
+    return z
+
+
+def sound(design: Design) -> Design:
+    """Return a design without the figures that could not be computed in some row."""
+    kept = np.flatnonzero(np.isfinite(design.figures).all(axis=0))
+    return replace(design, figures=design.figures[:, kept], targets=design.targets.some(kept))
+
+
+def with_figures(design: Design, wanted: Targets) -> Array:
+    """Return the figures of a design that are wanted, in their order, shape (row, figure)."""
+    place = {key: k for k, key in enumerate(design.targets.keys)}
+    return design.figures[:, [place[key] for key in wanted.keys]]
+
+
+def joined(first: Design, second: Design) -> Design:
+    """Return two designs as one, with the figures that both have and the sampling errors of the first."""
+    other = set(second.targets.keys)
+    told = first.targets.some([k for k, key in enumerate(first.targets.keys) if key in other])
+    figures = np.concatenate([with_figures(first, told), with_figures(second, told)])
+    return Design(first.names, np.concatenate([first.z, second.z]), figures, told, first.failures + second.failures)
+
+
+def weighed(
+    draws: Draws, emulator: Emulator, targets: Targets, checked: Design, seed: int, failures: tuple[str, ...]
+) -> Posterior:
+    """Return the posterior, weighted to the model's own where the weights can be trusted."""
+    z = columns(checked, emulator.names)
+    at = replace_draws(draws, z)
+    own = sum(study_log_likelihood(at, with_figures(checked, targets), np.zeros(len(targets)), targets).values())
+    stand_in = sum(study_log_likelihood(at, np.asarray(emulator(z)), emulator.error, targets).values())
+    difference = np.asarray(own - stand_in, dtype=float)
+    finite = np.where(np.isfinite(difference), difference, -np.inf)
+    weights, shape = smoothed(finite)
+    if shape > RELIABLE:
+        return Posterior(draws, emulator, targets, shape, failures)
+    rng = np.random.default_rng([seed, 4])
+    share = np.exp(weights - np.logaddexp.reduce(weights))
+    chosen = rng.choice(len(z), len(draws.z), p=share / share.sum())
+    return Posterior(replace_draws(draws, z[chosen]), emulator, targets, shape, failures)
+
+
+def replace_draws(draws: Draws, z: Array) -> Draws:
+    """Return draws at other settings; what studies scatter stays at the draws that come first."""
+    rows = np.arange(len(z)) % len(draws.z)
+    return replace(draws, z=z, between=draws.between[rows], within=draws.within[rows])

@@ -1,0 +1,249 @@
+"""The chain at many settings of its parameters, computed in shards that survive an interruption.
+
+Every parameter of the slow chain is drawn from its prior in every row, those that turn out to be free and those that
+do not: what the rest adds is then noise that the emulator sees. The same few people stand in every row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, qmc
+
+from kapsim.engine.grid import Resolution
+from kapsim.errors import InputError
+from kapsim.evidence import Parameter
+from kapsim.files import write_together
+from kapsim.inference.chain.targets import Targets, fitted, targets, values
+from kapsim.inference.predicting import Predictor
+from kapsim.validation.arms import Settings
+from kapsim.validation.cases import Case
+
+Array = NDArray[np.float64]
+
+#: Links whose parameters are slow; those before them are fitted apart.
+LINKS = frozenset({"plasticity", "inflammation", "mind", "mood", "patient"})
+#: Widths at or below this are those of definitions.
+_NOMINAL = 1e-4
+#: Who a group is follows from its record or from the population, not from outcomes of treatment.
+_PEOPLE = ("patient.weight", "patient.age", "patient.female", "patient.healthy", "patient.madrs", "patient.hama")
+#: What is known of scales and cuts is no finding of a trial.
+_SCALES = ("mood.scale.", "mood.definition.", "mood.recall.", "mood.madrs.", "mood.hama.")
+#: People of each group in a row, and rows of a shard.
+PEOPLE, SHARD = 32, 64
+#: Coarser than a validation: what a rating is off by stays below a tenth of a point (tested).
+RESOLUTION = Resolution(sharp=4, growth=8, largest=8192, block=128)
+TARGETS = "targets.npz"
+
+
+@dataclass(frozen=True)
+class Design:
+    """Settings of the parameters, and the figures there.
+
+    Parameters
+    ----------
+    names : tuple of str
+    z : ndarray, shape (row, parameter)
+        Standard deviates of the priors.
+    figures : ndarray, shape (row, figure)
+        On the scales of the targets; not a number where an arm failed.
+    targets : Targets
+    failures : tuple of str
+        What the solver could not do.
+    """
+
+    names: tuple[str, ...]
+    z: Array
+    figures: Array
+    targets: Targets
+    failures: tuple[str, ...] = ()
+
+
+def candidates(parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
+    """Return the parameters of the slow chain that records of outcomes may move, in the order of the registry.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Parameter
+    """
+    return tuple(
+        name
+        for name, parameter in parameters.items()
+        if parameter.link in LINKS
+        and parameter.uncertainty is not None
+        and parameter.uncertainty.sd > _NOMINAL
+        and not name.startswith((*_PEOPLE, *_SCALES))
+        and parameter.inert is None
+    )
+
+
+def spread(names: Sequence[str], rows: int, seed: int) -> Array:
+    """Return settings that fill the priors evenly: scrambled Sobol points as standard normal deviates.
+
+    Parameters
+    ----------
+    names : sequence of str
+    rows : int
+        A power of 2 fills best.
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (rows, parameter)
+    """
+    points = qmc.Sobol(len(names), rng=np.random.default_rng([seed, 1])).random(rows)
+    return np.asarray(norm.ppf(np.clip(points, 1e-6, 1.0 - 1e-6)))
+
+
+def evaluate(
+    cases: Sequence[Case],
+    parameters: Mapping[str, Parameter],
+    names: Sequence[str],
+    z: Array,
+    *,
+    variant: str = "standard",
+    seed: int = 0,
+    people: int = PEOPLE,
+    shard: int = SHARD,
+    folder: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Design:
+    """Compute the figures at every row.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        From `kapsim.inference.chain.targets.fitted`.
+    parameters : mapping of str to Parameter
+        Registry with the priors.
+    names : sequence of str
+    z : ndarray, shape (row, parameter)
+    variant : str
+    seed : int
+        For the sampling errors that sources do not print.
+    people, shard : int
+        People of a group in each row, and rows that are computed and stored together.
+    folder : Path, optional
+        Where finished shards are kept, and taken from where the same was computed before.
+    progress : callable, optional
+
+    Raises
+    ------
+    InputError
+        If the folder holds shards of another design.
+    """
+    predictor, pairs = Predictor(tuple(cases)), [(case, point) for case in cases for point in case.points]
+    key = _key(cases, parameters, names, variant, people, shard)
+    blocks: list[Array] = []
+    failures: list[str] = []
+    told = None if folder is None else _load_targets(folder / TARGETS, key)
+    for number, start in enumerate(range(0, len(z), shard)):
+        rows = z[start : start + shard]
+        stored = None if folder is None else folder / f"shard-{number:03d}.npz"
+        digest = _hash(key, rows)
+        block = None if stored is None or told is None else _load(stored, digest)
+        if block is None:
+            known = {name: rows[:, k] for k, name in enumerate(names)}
+            note = (
+                None
+                if progress is None
+                else _prefixed(progress, f"rows {start + 1} to {start + len(rows)} of {len(z)}")
+            )
+            found = predictor.figures(
+                Settings(parameters, variant, resolution=RESOLUTION), known, len(rows), people, note
+            )
+            block = np.stack(
+                [
+                    np.full(len(rows), np.nan) if item is None else values(case, point, item)
+                    for (case, point), item in zip(pairs, found, strict=True)
+                ],
+                axis=1,
+            )
+            if told is None:
+                told = targets(cases, found, seed)
+                if folder is not None:
+                    _write(folder / TARGETS, {**told.arrays(), "digest": _hash(key, np.zeros((0, 0)))})
+            if stored is not None:
+                _write(stored, {"figures": block, "digest": digest})
+        failures += [
+            f"{case.record.id}: rows {start + 1} to {start + len(rows)}"
+            for k, (case, _) in enumerate(pairs)
+            if np.isnan(block[:, k]).all()
+        ]
+        blocks.append(block)
+    assert told is not None
+    place = {name: k for k, name in enumerate(predictor.keys)}
+    kept = [place[name] for name in told.keys]
+    return Design(tuple(names), z, np.concatenate(blocks)[:, kept], told, tuple(dict.fromkeys(failures)))
+
+
+def _prefixed(progress: Callable[[str], None], head: str) -> Callable[[str], None]:
+    return lambda text: progress(f"{head}: {text}")
+
+
+def _key(
+    cases: Sequence[Case],
+    parameters: Mapping[str, Parameter],
+    names: Sequence[str],
+    variant: str,
+    people: int,
+    shard: int,
+) -> str:
+    """Return what a stored shard must agree with besides its rows."""
+    from kapsim import __version__
+    from kapsim.evidence import evidence_hash
+
+    told = [__version__, evidence_hash(), variant, people, shard, list(names), [case.record.id for case in cases]]
+    priors = [
+        [name, item.value, *(None if law is None else law.sd for law in (item.uncertainty, item.between_subject))]
+        for name, item in parameters.items()
+    ]
+    return json.dumps([told, priors])
+
+
+def _hash(key: str, rows: Array) -> str:
+    return hashlib.sha256(key.encode() + np.ascontiguousarray(rows, dtype="<f8").tobytes()).hexdigest()
+
+
+def _load(path: Path, digest: str) -> Array | None:
+    data = _read(path, digest)
+    return None if data is None else np.asarray(data["figures"], dtype=float)
+
+
+def _load_targets(path: Path, key: str) -> Targets | None:
+    data = _read(path, _hash(key, np.zeros((0, 0))))
+    return None if data is None else Targets.of(data)
+
+
+def _read(path: Path, digest: str) -> dict[str, NDArray[Any]] | None:
+    """Return the arrays of a file, None where it does not exist yet."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            found = {name: data[name] for name in data.files}
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); remove it") from error
+    if str(found.pop("digest", "")) != digest:
+        raise InputError(f"{path}: is of another calibration; name another folder, or remove it")
+    return found
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in content.items()}
+    np.savez(buffer, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_together({path: buffer.getvalue()})
+
+
+__all__ = ["Design", "candidates", "evaluate", "fitted", "spread"]

@@ -1,0 +1,100 @@
+"""Figures of records at many settings of the parameters: what every fit asks of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kapsim.evidence.schema import Point
+from kapsim.inference.people import FEW, few_people
+from kapsim.validation.arms import Answers, Arm, Settings, Want, collect
+from kapsim.validation.cases import Case
+from kapsim.validation.figures import Figure, figure
+from kapsim.validation.regimens import NotSimulableError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The figures of some records, each arm simulated once for all of them.
+
+    Parameters
+    ----------
+    cases : tuple of Case
+        Records that can be simulated.
+    """
+
+    cases: tuple[Case, ...]
+    _wanted: dict[Arm, set[Want]] = field(default_factory=dict, compare=False)
+
+    @property
+    def points(self) -> list[tuple[Case, Point]]:
+        """Every figure: its record, and the point of it."""
+        return [(case, point) for case in self.cases for point in case.points]
+
+    @property
+    def keys(self) -> list[str]:
+        """Record and number of every figure."""
+        return [f"{case.record.id}:{k}" for case in self.cases for k in range(len(case.points))]
+
+    def figures(
+        self,
+        settings: Settings,
+        known: Mapping[str, Array],
+        rows: int,
+        few: int = FEW,
+        progress: Callable[[str], None] | None = None,
+    ) -> list[Figure | None]:
+        """Return the model's figures, whose parts have the shape (rows, few); None where an arm could not be solved.
+
+        Parameters
+        ----------
+        settings : Settings
+            Registry with the priors, and the variant.
+        known : mapping of str to ndarray, shape (rows,)
+            Standard deviates of the parameters that vary.
+        rows : int
+        few : int
+            People of each group in a row.
+        progress : callable, optional
+            Called with a short text before each arm.
+        """
+        answers = Answers(
+            settings,
+            self.wanted(),
+            progress,
+            people_of=lambda group: few_people(group, settings.parameters, known, rows, few),
+            shape=(rows, few),
+        )
+        found: list[Figure | None] = []
+        for case, point in self.points:
+            assert case.subject is not None
+            try:
+                found.append(figure(case.subject, point, answers))
+            except NotSimulableError:
+                found.append(None)
+        return found
+
+    def wanted(self) -> dict[Arm, set[Want]]:
+        """Return what is asked of each arm."""
+        if not self._wanted:
+            asked: list[tuple[Arm, Want]] = []
+
+            def note(arm: Arm, want: Want) -> Array:
+                asked.append((arm, want))
+                return np.ones((1, 1, max(len(want.hours), 1)))
+
+            for case, point in self.points:
+                assert case.subject is not None
+                figure(case.subject, point, note)
+            self._wanted.update(collect(asked))
+        return self._wanted
+
+
+def simulable(cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Return the records that the model can be held against."""
+    return tuple(case for case in cases if case.subject is not None)

@@ -1,0 +1,280 @@
+"""The machinery that fits the chain to records, on problems whose answer is known without the chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import multivariate_normal, norm
+
+from kapsim.errors import InputError
+from kapsim.evidence import load_observed, load_parameters
+from kapsim.inference.chain.calibrating import joined, sound
+from kapsim.inference.chain.design import Design, candidates, evaluate, spread
+from kapsim.inference.chain.emulator import Emulator, fit_emulator, terms
+from kapsim.inference.chain.leave_out import RELIABLE, leave_one_out, smoothed
+from kapsim.inference.chain.posterior import (
+    BETWEEN,
+    Draws,
+    Sampling,
+    block_log_likelihood,
+    blocks,
+    sample,
+    sign_log_likelihood,
+    study_log_likelihood,
+)
+from kapsim.inference.chain.sbc import made_up, ranks
+from kapsim.inference.chain.screening import importance, screened
+from kapsim.inference.chain.targets import Targets, fitted
+from kapsim.inference.people import Even
+from kapsim.validation.cases import prepare
+
+Array = NDArray[np.float64]
+SHORT = Sampling(chains=2, warmup=300, draws=500)
+
+
+def some_targets(kinds: tuple[str, ...], studies: tuple[str, ...], seed: int = 0) -> Targets:
+    rng = np.random.default_rng(seed)
+    observed = rng.standard_normal(len(kinds))
+    observed = np.where(np.asarray(kinds) == "sign", np.sign(observed), observed)
+    keys = tuple(f"record:{k}" for k in range(len(kinds)))
+    return Targets(keys, studies, kinds, observed, rng.uniform(0.5, 1.5, len(kinds)))
+
+
+def linear(slopes: Array, error: float = 0.1) -> Emulator:
+    """An emulator that is a plane: figures = z @ slopes."""
+    size, figures = slopes.shape
+    names = tuple(f"p{k}" for k in range(size))
+    count = terms(np.zeros((1, size))).shape[-1]
+    coefficients = np.zeros((count, figures))
+    coefficients[1 : size + 1] = slopes
+    nothing = np.zeros(figures)
+    return Emulator(names, np.zeros(size), np.ones(size), coefficients, nothing + error, nothing + 1.0)
+
+
+# --- deviates -------------------------------------------------------------------------------------------------------
+
+
+@given(rows=st.integers(1, 5), people=st.sampled_from([4, 8, 16]))
+@settings(max_examples=20, deadline=None)
+def test_the_same_people_stand_in_every_row_and_parameters_in_their_own(rows: int, people: int) -> None:
+    even = Even(rows, {"a.b": np.arange(rows, dtype=float)})
+    found = even.normal("between:a.b", rows * people).reshape(rows, people)
+    assert (found == found[0]).all()
+    assert abs(found[0].sum()) < 1e-9
+    np.testing.assert_array_equal(even.normal("uncertainty:a.b", rows), np.arange(rows))
+    np.testing.assert_array_equal(even.normal("uncertainty:c.d", rows), np.zeros(rows))
+
+
+# --- design ---------------------------------------------------------------------------------------------------------
+
+
+def test_settings_fill_the_priors_evenly() -> None:
+    z = spread([f"p{k}" for k in range(7)], 256, 1)
+    assert np.abs(z.mean(axis=0)).max() < 0.02
+    assert np.abs(z.std(axis=0) - 1.0).max() < 0.03
+    assert not np.array_equal(z, spread([f"p{k}" for k in range(7)], 256, 2))
+
+
+def test_what_may_move_is_of_the_slow_chain_and_no_definition() -> None:
+    parameters = load_parameters()
+    names = candidates(parameters)
+    assert {"plasticity.bdnf_gain", "mind.learning_rate", "mood.weight.care", "patient.belief"} <= set(names)
+    assert not {"mood.recall.madrs", "patient.madrs", "pk.cl.s", "network.block.f_e", "acute.cadss.maximum"} & set(
+        names
+    )
+    assert all(parameters[name].uncertainty for name in names)
+
+
+@pytest.fixture(scope="module")
+def murrough() -> tuple[object, ...]:
+    cases = fitted(prepare(load_observed(), load_parameters()))
+    return tuple(case for case in cases if case.frame.study == "Murrough 2013")
+
+
+def test_a_design_goes_on_where_it_was_interrupted(murrough: tuple[object, ...], tmp_path: Path) -> None:
+    """Shards that are there are not computed again, and give the same bits; those of another design are refused."""
+    parameters = load_parameters()
+    names = candidates(parameters)
+    z = spread(names, 8, 0)
+    said: list[str] = []
+    options = {"people": 8, "shard": 4}
+    whole = evaluate(murrough, parameters, names, z, folder=tmp_path, progress=said.append, **options)  # type: ignore[arg-type]
+    assert whole.figures.shape == (8, 4)
+    assert np.isfinite(whole.figures).all()
+    assert len(said) == 4  # two arms, two shards
+    (tmp_path / "shard-001.npz").unlink()
+    said.clear()
+    again = evaluate(murrough, parameters, names, z, folder=tmp_path, progress=said.append, **options)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(again.figures, whole.figures)
+    assert len(said) == 2
+    assert all("rows 5 to 8" in text for text in said)
+    np.testing.assert_array_equal(again.targets.sampling, whole.targets.sampling)
+    with pytest.raises(InputError, match="another calibration; name another folder, or remove it"):
+        evaluate(murrough, parameters, names, z + 0.1, folder=tmp_path, **options)  # type: ignore[arg-type]
+    (tmp_path / "shard-000.npz").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"shard-000.npz: cannot be read .*; remove it"):
+        evaluate(murrough, parameters, names, z, folder=tmp_path, **options)  # type: ignore[arg-type]
+    # a stronger effect of the synapse on mood shows in the drug's arm, and not in the control's
+    assert whole.targets.keys[0] == "murrough2013a.ketamine.madrs:0"
+    moved = evaluate(murrough, parameters, ("mood.weight.anhedonia",), np.array([[-2.0], [2.0]]), people=8, shard=2)  # type: ignore[arg-type]
+    assert moved.figures[1, 0] < moved.figures[0, 0] - 1.0
+    assert abs(moved.figures[1, 1] - moved.figures[0, 1]) < 0.1
+
+
+# --- emulator and screening -----------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=10, deadline=None)
+def test_a_quadratic_is_emulated_exactly(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((200, 4))
+    curve = rng.standard_normal((4, 4))
+    figures = np.stack([1.0 + z @ rng.standard_normal(4), np.einsum("ri,ij,rj->r", z, curve, z)], axis=1)
+    found = fit_emulator([f"p{k}" for k in range(4)], z, figures)
+    fresh = rng.standard_normal((50, 4))
+    expected = np.einsum("ri,ij,rj->r", fresh, curve, fresh)
+    assert np.abs(found(fresh)[:, 1] - expected).max() < 0.05 * np.abs(expected).max()
+    assert (found.explained > 0.99).all()
+
+
+def test_the_error_of_an_emulator_is_that_of_rows_it_has_not_seen() -> None:
+    """What other parameters do is noise of a known size; the error left out finds it, the fit's own would not."""
+    rng = np.random.default_rng(3)
+
+    def figures(z: Array) -> Array:
+        return (z[:, :1] + 0.4 * rng.standard_normal((len(z), 1))) * np.ones((1, 8))
+
+    z, fresh = rng.standard_normal((120, 10)), rng.standard_normal((2000, 10))
+    found = fit_emulator([f"p{k}" for k in range(10)], z, figures(z))
+    seen = float(np.sqrt(np.mean((found(fresh) - figures(fresh)) ** 2)))
+    assert float(found.error.mean()) == pytest.approx(seen, rel=0.15)
+
+
+def test_screening_finds_what_moves_the_figures() -> None:
+    rng = np.random.default_rng(4)
+    z = rng.standard_normal((256, 40))
+    figures = 3.0 * z[:, [5]] - 2.0 * z[:, [17]] + 0.5 * rng.standard_normal((256, 6))
+    targets = some_targets(("points",) * 6, ("a", "a", "a", "b", "b", "c"))
+    design = Design(tuple(f"p{k}" for k in range(40)), z, figures, targets)
+    assert screened(design, np.ones(6), 2) == ("p5", "p17")
+    found = importance(design, np.ones(6))
+    assert (found >= 0.0).all()
+    assert found[5] > found[17] > 20.0 * np.delete(found, [5, 17]).max()
+
+
+# --- likelihood -----------------------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_a_study_effect_is_integrated_out_as_a_covariance_says(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    targets = some_targets(("points", "points", "share", "points", "points"), ("a", "a", "a", "b", "a"), seed)
+    predicted, error = rng.standard_normal(5), rng.uniform(0.0, 0.5, 5)
+    between, within = rng.uniform(0.1, 2.0, len(BETWEEN)), rng.uniform(0.1, 1.0, len(BETWEEN))
+    shared = blocks(targets)
+    found = block_log_likelihood(predicted, error, between, within, targets, shared, np)
+    kinds = list(BETWEEN)
+    for k, study in enumerate(shared.study):
+        at = shared.normal[shared.block == k]
+        assert {targets.studies[place] for place in at} == {study}
+        kind = kinds.index(targets.kinds[at[0]])
+        own = targets.sampling[at] ** 2 + error[at] ** 2 + within[kind] ** 2
+        covariance = np.diag(own) + between[kind] ** 2
+        expected = multivariate_normal(predicted[at], covariance).logpdf(targets.observed[at])
+        assert found[k] == pytest.approx(expected)
+
+
+def test_the_three_outcomes_of_a_sign_have_probabilities_that_sum_to_one() -> None:
+    for predicted in (-3.0, 0.0, 2.5):
+        total = 0.0
+        for seen in (-1.0, 0.0, 1.0):
+            targets = Targets(("r:0",), ("a",), ("sign",), np.array([seen]), np.ones(1))
+            args = (np.array([predicted]), np.array([0.3]), targets, blocks(targets), norm.cdf, np)
+            total += float(np.exp(sign_log_likelihood(*args))[0])
+        assert total == pytest.approx(1.0)
+
+
+# --- sampling -------------------------------------------------------------------------------------------------------
+
+
+def test_the_posterior_of_a_line_is_that_of_the_formula() -> None:
+    """One parameter, many figures of one study each: precision adds up, and what nothing speaks of keeps its prior."""
+    count = 30
+    slopes = np.zeros((2, count))
+    slopes[0] = 1.0
+    studies = tuple(f"s{k}" for k in range(count))
+    targets = Targets(
+        tuple(f"r:{k}" for k in range(count)), studies, ("effect",) * count,
+        0.8 + 0.2 * np.random.default_rng(5).standard_normal(count), np.full(count, 0.2),
+    )  # fmt: skip
+    draws = sample(linear(slopes, 0.0), targets, SHORT, seed=1)
+    assert draws.r_hat.max() < 1.05
+    assert draws.divergences < 20
+    assert draws.z[:, 0].mean() == pytest.approx(float(targets.observed.mean()), abs=0.05)
+    scatter = np.sqrt(targets.sampling[0] ** 2 + draws.between[:, 3] ** 2 + draws.within[:, 3] ** 2).mean()
+    assert draws.z[:, 0].std() == pytest.approx(scatter / np.sqrt(count), rel=0.2)
+    assert abs(draws.z[:, 1].mean()) < 0.15
+    assert draws.z[:, 1].std() == pytest.approx(1.0, abs=0.12)
+
+
+def test_a_study_left_out_is_predicted_by_the_others() -> None:
+    """Weights and a fit without the study agree where the weights may be trusted."""
+    slopes = np.ones((1, 12))
+    studies = tuple(f"s{k // 2}" for k in range(12))
+    observed = np.random.default_rng(6).normal(0.5, 0.3, 12)
+    targets = Targets(tuple(f"r:{k}" for k in range(12)), studies, ("effect",) * 12, observed, np.full(12, 0.3))
+    emulator = linear(slopes, 0.05)
+    draws = sample(emulator, targets, SHORT, seed=2)
+    found = leave_one_out(emulator, targets, draws, None)
+    assert [one.study for one in found] == list(dict.fromkeys(studies))
+    reliable = [one for one in found if one.shape < RELIABLE]
+    assert len(reliable) >= 4
+    for one in reliable[:2]:
+        others = sample(emulator, targets, SHORT, seed=3, kept=targets.without(one.study))
+        density = study_log_likelihood(others, np.asarray(emulator(others.z)), emulator.error, targets)[one.study]
+        assert one.log_density == pytest.approx(float(np.logaddexp.reduce(density) - np.log(len(density))), abs=0.25)
+        assert one.predicted[0] == pytest.approx(float(others.z.mean()), abs=0.06)
+
+
+def test_weights_with_a_heavy_tail_are_told() -> None:
+    rng = np.random.default_rng(7)
+    assert smoothed(0.1 * rng.standard_normal(2000))[1] < 0.5
+    assert smoothed(1.5 * rng.exponential(size=2000))[1] > 0.7
+
+
+def test_the_sampler_finds_what_made_the_data_as_often_as_it_says() -> None:
+    slopes = np.random.default_rng(8).standard_normal((2, 14))
+    kinds = ("points",) * 6 + ("effect",) * 4 + ("sign",) * 4
+    targets = some_targets(kinds, tuple(f"s{k // 2}" for k in range(14)))
+    emulator = linear(slopes, 0.2)
+    truth, data = made_up(emulator, targets, 0)
+    assert truth.shape == (2,)
+    assert set(data.observed[10:]) <= {-1.0, 0.0, 1.0}
+    found = ranks(emulator, targets, 6, Sampling(chains=1, warmup=150, draws=150))
+    assert found.shape == (6, 2)
+    assert 0.1 < found.mean() < 0.9
+
+
+# --- bookkeeping ----------------------------------------------------------------------------------------------------
+
+
+def test_figures_that_failed_are_left_out_of_both_designs() -> None:
+    targets = some_targets(("points",) * 3, ("a", "b", "c"))
+    z = np.zeros((2, 1))
+    first = Design(("p",), z, np.array([[1.0, 2.0, 3.0], [1.0, np.nan, 3.0]]), targets)
+    second = Design(("p",), z, np.array([[1.0, 2.0, np.nan], [1.0, 2.0, 3.0]]), targets)
+    both = joined(sound(first), sound(second))
+    assert both.targets.keys == ("record:0",)
+    assert both.figures.shape == (4, 1)
+
+
+def test_draws_carry_their_names() -> None:
+    draws = Draws(("a",), np.zeros((1, 1)), np.zeros((1, 4)), np.zeros((1, 4)), np.ones(1), np.ones(1), 0)
+    assert len(draws.names) == draws.z.shape[1]
