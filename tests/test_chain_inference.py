@@ -20,10 +20,10 @@ from kapsim.inference.chain.leave_out import RELIABLE, leave_one_out, smoothed
 from kapsim.inference.chain.posterior import (
     BETWEEN,
     Draws,
+    Sampler,
     Sampling,
     block_log_likelihood,
     blocks,
-    sample,
     sign_log_likelihood,
     study_log_likelihood,
 )
@@ -214,7 +214,7 @@ def test_the_posterior_of_a_line_is_that_of_the_formula() -> None:
         tuple(f"r:{k}" for k in range(count)), studies, ("effect",) * count,
         0.8 + 0.2 * np.random.default_rng(5).standard_normal(count), np.full(count, 0.2),
     )  # fmt: skip
-    draws = sample(linear(slopes, 0.0), targets, SHORT, seed=1)
+    draws = Sampler(linear(slopes, 0.0), targets, SHORT)(seed=1)
     assert draws.r_hat.max() < 1.05
     assert draws.divergences < 20
     assert draws.z[:, 0].mean() == pytest.approx(float(targets.observed.mean()), abs=0.05)
@@ -231,13 +231,14 @@ def test_a_study_left_out_is_predicted_by_the_others() -> None:
     observed = np.random.default_rng(6).normal(0.5, 0.3, 12)
     targets = Targets(tuple(f"r:{k}" for k in range(12)), studies, ("effect",) * 12, observed, np.full(12, 0.3))
     emulator = linear(slopes, 0.05)
-    draws = sample(emulator, targets, SHORT, seed=2)
+    sampler = Sampler(emulator, targets, SHORT)
+    draws = sampler(seed=2)
     found = leave_one_out(emulator, targets, draws, None)
     assert [one.study for one in found] == list(dict.fromkeys(studies))
     reliable = [one for one in found if one.shape < RELIABLE]
     assert len(reliable) >= 4
     for one in reliable[:2]:
-        others = sample(emulator, targets, SHORT, seed=3, kept=targets.without(one.study))
+        others = sampler(seed=3, without=one.study)
         density = study_log_likelihood(others, np.asarray(emulator(others.z)), emulator.error, targets)[one.study]
         assert one.log_density == pytest.approx(float(np.logaddexp.reduce(density) - np.log(len(density))), abs=0.25)
         assert one.predicted[0] == pytest.approx(float(others.z.mean()), abs=0.06)

@@ -18,7 +18,7 @@ from kapsim.evidence import Parameter
 from kapsim.inference.chain.design import PEOPLE, SHARD, Design, candidates, evaluate, spread
 from kapsim.inference.chain.emulator import Emulator, fit_emulator
 from kapsim.inference.chain.leave_out import RELIABLE, smoothed
-from kapsim.inference.chain.posterior import BETWEEN, USUAL, Draws, Sampling, sample, study_log_likelihood
+from kapsim.inference.chain.posterior import BETWEEN, USUAL, Draws, Sampler, Sampling, study_log_likelihood
 from kapsim.inference.chain.screening import MOST, columns, screened
 from kapsim.inference.chain.targets import Targets
 from kapsim.validation.cases import Case
@@ -121,13 +121,13 @@ def calibrate(
     free = screened(first, between, min(MOST, max(effort.rows // 4, 1)))
     say(f"{len(free)} of {len(every)} parameters are free")
     emulator = fit_emulator(free, columns(first, free), first.figures)
-    draws = sample(emulator, first.targets, effort.sampling, seed=seed)
+    draws = Sampler(emulator, first.targets, effort.sampling)(seed=seed)
 
     near = sound(run(around(every, draws, effort.refined, seed + 1), "posterior"))
     both = joined(first, near)
     emulator = fit_emulator(free, columns(both, free), both.figures)
     say("sampling")
-    draws = sample(emulator, both.targets, effort.sampling, seed=seed)
+    draws = Sampler(emulator, both.targets, effort.sampling)(seed=seed)
 
     z = around(every, draws, effort.checked, seed + 2)
     checked = run(z, "check")

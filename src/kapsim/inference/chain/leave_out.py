@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.inference.chain.emulator import Emulator
-from kapsim.inference.chain.posterior import Draws, Sampling, sample, study_log_likelihood
+from kapsim.inference.chain.posterior import Draws, Sampler, Sampling, study_log_likelihood
 from kapsim.inference.chain.targets import Targets
 
 Array = NDArray[np.float64]
@@ -88,15 +88,16 @@ def leave_one_out(
     """
     predicted = np.asarray(emulator(draws.z))
     by_study = study_log_likelihood(draws, predicted, emulator.error, targets)
+    sampler = None if effort is None else Sampler(emulator, targets, effort)
     found = []
     for study, log_likelihood in by_study.items():
         weights, shape = smoothed(-log_likelihood)
         own, figures = log_likelihood, predicted
-        again = effort is not None and shape > RELIABLE
-        if effort is not None and again:
+        again = sampler is not None and shape > RELIABLE
+        if sampler is not None and again:
             if progress is not None:
                 progress(f"without {study}")
-            others = sample(emulator, targets, effort, seed=seed, kept=targets.without(study))
+            others = sampler(seed=seed, without=study)
             figures = np.asarray(emulator(others.z))
             own = study_log_likelihood(others, figures, emulator.error, targets)[study]
             weights = np.full(len(own), -np.log(len(own)))

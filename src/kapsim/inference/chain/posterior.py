@@ -9,7 +9,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,65 +142,77 @@ def sign_log_likelihood(predicted: Any, error: Any, targets: Targets, shared: Bl
     return space.log(space.clip(likely, 1e-9, 1.0))
 
 
-def sample(
-    emulator: Emulator,
-    targets: Targets,
-    effort: Sampling,
-    *,
-    seed: int = 0,
-    kept: NDArray[np.bool_] | None = None,
-) -> Draws:
-    """Sample the posterior.
+class Sampler:
+    """The posterior of one emulator, compiled once: other data, or fewer studies, need no new program.
 
     Parameters
     ----------
     emulator : Emulator
     targets : Targets
     effort : Sampling
-    seed : int
-    kept : ndarray of bool, shape (figure,), optional
-        Which figures count; all by default.
     """
-    import jax
-    import jax.numpy as jnp
-    import numpyro
-    import numpyro.distributions as dist
-    from jax.scipy.special import ndtr
-    from numpyro.infer import MCMC, NUTS
 
-    places = np.arange(len(targets)) if kept is None else np.flatnonzero(kept)
-    part = targets.some(places)
-    shared, error = blocks(part), emulator.error[places]
+    def __init__(self, emulator: Emulator, targets: Targets, effort: Sampling = USUAL) -> None:
+        import jax
+        import jax.numpy as jnp
+        import numpyro
+        import numpyro.distributions as dist
+        from jax.scipy.special import ndtr
+        from numpyro.infer import MCMC, NUTS
 
-    def model() -> None:
-        z = numpyro.sample("z", dist.Normal(0.0, 1.0).expand([len(emulator.names)]).to_event(1))
-        between = numpyro.sample("between", dist.HalfNormal(jnp.asarray(list(BETWEEN.values()))).to_event(1))
-        within = numpyro.sample("within", dist.HalfNormal(jnp.asarray(list(WITHIN.values()))).to_event(1))
-        predicted = emulator(z)[places]
-        numpyro.factor("figures", block_log_likelihood(predicted, error, between, within, part, shared, jnp).sum())
-        if len(shared.signs):
-            numpyro.factor("signs", sign_log_likelihood(predicted, error, part, shared, ndtr, jnp).sum())
+        self._emulator, self._targets, self._shared = emulator, targets, blocks(targets)
+        shared, size = self._shared, len(emulator.names)
 
-    with jax.enable_x64(True):
-        mcmc = MCMC(
-            NUTS(model, target_accept_prob=0.9), num_warmup=effort.warmup, num_samples=effort.draws,
-            num_chains=effort.chains,
-            chain_method="vectorized", progress_bar=False,
-        )  # fmt: skip
-        mcmc.run(jax.random.PRNGKey(seed), extra_fields=("diverging",))
-        found = {name: np.asarray(value) for name, value in mcmc.get_samples(group_by_chain=True).items()}
-        diverging = int(np.asarray(mcmc.get_extra_fields()["diverging"]).sum())
-    from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+        def model(observed: Any, counted: Any, signs: Any) -> None:
+            z = numpyro.sample("z", dist.Normal(0.0, 1.0).expand([size]).to_event(1))
+            between = numpyro.sample("between", dist.HalfNormal(jnp.asarray(list(BETWEEN.values()))).to_event(1))
+            within = numpyro.sample("within", dist.HalfNormal(jnp.asarray(list(WITHIN.values()))).to_event(1))
+            predicted, data = emulator(z), replace(targets, observed=observed)
+            normal = block_log_likelihood(predicted, emulator.error, between, within, data, shared, jnp)
+            numpyro.factor("figures", (counted * normal).sum())
+            if len(shared.signs):
+                likely = sign_log_likelihood(predicted, emulator.error, data, shared, ndtr, jnp)
+                numpyro.factor("signs", (signs * likely).sum())
 
-    return Draws(
-        names=emulator.names,
-        z=found["z"].reshape(-1, len(emulator.names)),
-        between=found["between"].reshape(-1, len(BETWEEN)),
-        within=found["within"].reshape(-1, len(WITHIN)),
-        r_hat=np.asarray(split_gelman_rubin(found["z"])),
-        effective=np.asarray(effective_sample_size(found["z"])),
-        divergences=diverging,
-    )
+        with jax.enable_x64(True):
+            self._mcmc = MCMC(
+                NUTS(model, target_accept_prob=0.9), num_warmup=effort.warmup, num_samples=effort.draws,
+                num_chains=effort.chains, chain_method="sequential", jit_model_args=True, progress_bar=False,
+            )  # fmt: skip
+
+    def __call__(self, *, seed: int = 0, observed: Array | None = None, without: str | None = None) -> Draws:
+        """Return draws.
+
+        Parameters
+        ----------
+        seed : int
+        observed : ndarray, shape (figure,), optional
+            Other data than those of the targets.
+        without : str, optional
+            A study that does not count.
+        """
+        import jax
+        from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+
+        shared = self._shared
+        counted = np.asarray([float(study != without) for study in shared.study])
+        signs = np.asarray([float(self._targets.studies[place] != without) for place in shared.signs])
+        with jax.enable_x64(True):
+            self._mcmc.run(
+                jax.random.PRNGKey(seed), np.asarray(self._targets.observed if observed is None else observed), counted,
+                signs, extra_fields=("diverging",),
+            )  # fmt: skip
+            found = {name: np.asarray(value) for name, value in self._mcmc.get_samples(group_by_chain=True).items()}
+            diverging = int(np.asarray(self._mcmc.get_extra_fields()["diverging"]).sum())
+        return Draws(
+            names=self._emulator.names,
+            z=found["z"].reshape(-1, len(self._emulator.names)),
+            between=found["between"].reshape(-1, len(BETWEEN)),
+            within=found["within"].reshape(-1, len(WITHIN)),
+            r_hat=np.asarray(split_gelman_rubin(found["z"])),
+            effective=np.asarray(effective_sample_size(found["z"])),
+            divergences=diverging,
+        )
 
 
 def study_log_likelihood(draws: Draws, predicted: Array, error: Array, targets: Targets) -> dict[str, Array]:

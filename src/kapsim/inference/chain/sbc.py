@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.inference.chain.emulator import Emulator
-from kapsim.inference.chain.posterior import BETWEEN, WITHIN, Sampling, blocks, sample
+from kapsim.inference.chain.posterior import BETWEEN, WITHIN, Sampler, Sampling, blocks
 from kapsim.inference.chain.targets import CRITICAL, Targets
 
 Array = NDArray[np.float64]
@@ -66,11 +66,11 @@ def ranks(
     seed : int
     progress : callable, optional
     """
-    found = []
+    sampler, found = Sampler(emulator, targets, effort), []
     for number in range(count):
         if progress is not None:
             progress(f"made-up data {number + 1} of {count}")
         truth, data = made_up(emulator, targets, seed + number)
-        draws = sample(emulator, data, effort, seed=seed + number)
+        draws = sampler(seed=seed + number, observed=data.observed)
         found.append((draws.z < truth).mean(axis=0))
     return np.asarray(found)
