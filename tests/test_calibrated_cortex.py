@@ -23,7 +23,6 @@ from kapsim.inference.cortex import (
     held,
     inputs_hash,
     problem,
-    standard_error,
     without,
 )
 from kapsim.inference.mode import HeavyTails, find_mode
@@ -65,7 +64,8 @@ def test_the_spread_of_oxygen_metabolism_is_a_standard_error() -> None:
     """The abstract does not say what its spread is; its p values do, with nine degrees of freedom."""
     for name, p in zip(RISES[1:], (0.026, 0.01, 0.258), strict=True):
         point = RECORDS[name].points[0]
-        assert 2.0 * t.sf(point.value / standard_error(point), 9) == pytest.approx(p, abs=0.003)
+        assert point.plusminus is not None
+        assert 2.0 * t.sf(point.value / point.plusminus, 9) == pytest.approx(p, abs=0.003)
 
 
 def test_errors_are_those_that_were_published() -> None:

@@ -33,9 +33,10 @@ from scipy.special import log_ndtr
 
 from kapsim.evidence import Parameter, load_evidence, load_observed
 from kapsim.evidence.registry import load_parameters, load_priors
-from kapsim.evidence.schema import ObservedDose, ObservedRecord, Point
+from kapsim.evidence.schema import ObservedDose, ObservedRecord
 from kapsim.inference.mode import MOST_STEPS, Fit, find_mode
 from kapsim.inference.people import FEW, few_people
+from kapsim.inference.predicting import standard_error
 from kapsim.mechanisms.response_surface import shipped_surface
 from kapsim.validation.arms import Answers, Arm, Settings, Want, collect
 from kapsim.validation.figures import Subject, figure
@@ -58,8 +59,6 @@ ILLNESS = "tozzi2021.core"
 FALL = "moghaddam1997.ketamine200.glu_sign"
 #: Hour of a held anaesthetic concentration at which the rate is read: that of the rats.
 _HELD_H = 1.0
-#: Standard errors to either side of a 95 % interval.
-_INTERVAL = 1.959964
 #: What the fit depends on besides its records and the surface, by the beginning of the name.
 _DEPENDS = (
     "pk.", "receptor.", "network.block.", "network.strength_share", "network.tau_inhibition", "glutamate.tau",
@@ -154,7 +153,8 @@ class Problem:
         if record.id == FALL:
             noise, people = (self.parameters[f"observation.{k}"].value for k in ("noise.spectroscopy", "usual_n"))
             return float(point.value), noise * float(np.sqrt(2.0 / people))
-        error = standard_error(point)
+        error = standard_error(point, None) or point.plusminus
+        assert error is not None
         if record.outcome.statistic == "percent_change":
             return float(np.log(1.0 + point.value / 100.0)), error / (100.0 + point.value)
         return float(point.value), error
@@ -211,18 +211,6 @@ def held() -> Arm:
         drug="ketamine", route="iv", amount=level, unit="ng/mL", duration_min=60.0 * _HELD_H, at_h=(0.0,)
     )
     return Arm("held", group_key(record.group), Treatment((dose,), (), (), "open"))
-
-
-def standard_error(point: Point) -> float:
-    """Return the standard error of a published mean or effect: printed as such, as a spread, or as an interval."""
-    if point.ci95 is not None:
-        low, high = point.ci95
-        assert low is not None
-        assert high is not None
-        return float(high - low) / (2.0 * _INTERVAL)
-    error = point.se if point.se is not None else point.plusminus
-    assert error is not None
-    return error
 
 
 def problem() -> Problem:

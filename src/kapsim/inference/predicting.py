@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from kapsim.evidence.schema import Point
 from kapsim.inference.people import FEW, few_people
@@ -16,6 +18,9 @@ from kapsim.validation.figures import Figure, figure
 from kapsim.validation.regimens import NotSimulableError
 
 Array = NDArray[np.float64]
+
+#: Half widths of intervals in standard deviations.
+_HALF95, _HALF90 = float(norm.ppf(0.975)), float(norm.ppf(0.95))
 
 
 @dataclass(frozen=True)
@@ -98,3 +103,23 @@ class Predictor:
 def simulable(cases: Sequence[Case]) -> tuple[Case, ...]:
     """Return the records that the model can be held against."""
     return tuple(case for case in cases if case.subject is not None)
+
+
+def standard_error(point: Point, size: int | None) -> float | None:
+    """Return the standard error that a source prints or implies, in the record's unit; None where it says nothing.
+
+    Parameters
+    ----------
+    point : Point
+    size : int or None
+        People behind the figure, for a printed spread between people.
+    """
+    if point.se is not None:
+        return point.se
+    if point.sd is not None and size is not None:
+        return point.sd / math.sqrt(size)
+    for pair, deviations in ((point.ci95, _HALF95), (point.ci90, _HALF90)):
+        if pair is not None:
+            low, high = (float(end) for end in pair if end is not None)
+            return abs(high - low) / (2.0 * deviations)
+    return None

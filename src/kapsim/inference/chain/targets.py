@@ -8,7 +8,7 @@ effects and what the cortex was calibrated on are fitted apart and left out here
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from kapsim.evidence.schema import Point
-from kapsim.inference.predicting import simulable
+from kapsim.inference.predicting import simulable, standard_error
 from kapsim.validation.cases import Case, people_per_arm
 from kapsim.validation.figures import Figure
 from kapsim.validation.predictive import LEVEL, predict, sign_error, transformed
@@ -31,8 +31,6 @@ EXCLUDED = ("takahashi2021.",)
 KINDS = ("points", "ratio", "share", "effect", "sign")
 _KIND = {"log": "ratio", "percent": "ratio", "points": "points", "share": "share", "effect": "effect", "sign": "sign"}
 _PERCENT = 100.0
-#: Half widths of intervals in standard deviations.
-_HALF95, _HALF90 = float(norm.ppf(0.975)), float(norm.ppf(0.95))
 #: Rows of a design from which the sampling error of a figure is taken where its source prints none.
 REFERENCE_ROWS = 40
 
@@ -165,37 +163,11 @@ def _observed(case: Case, point: Point, found: Figure, seed: int, key: str) -> t
     # the transformation's slope turns a printed error into one of the figure that is fitted
     step = 1e-4 * max(abs(point.value), 1.0)
     slope = float(transformed(found, np.asarray(point.value + step)) - value) / step
-    error = printed_error(point, size)
+    error = standard_error(point, size)
     if error is not None:
         return value, abs(slope) * error
     few = [part[:REFERENCE_ROWS] for part in found.parts]
     return value, predict(found._replace(parts=tuple(few)), size, seed, key).sampling_sd
-
-
-def printed_error(point: Point, size: int) -> float | None:
-    """Return the standard error that a source prints or implies, in the record's unit; None where it says nothing.
-
-    Parameters
-    ----------
-    point : Point
-    size : int
-        People behind the figure.
-    """
-    ways: tuple[tuple[object, Callable[[], float]], ...] = (
-        (point.se, lambda: float(point.se or 0.0)),
-        (point.sd, lambda: float(point.sd or 0.0) / math.sqrt(size)),
-        (point.ci95, lambda: _half(point.ci95) / _HALF95),
-        (point.ci90, lambda: _half(point.ci90) / _HALF90),
-    )
-    for given, error in ways:
-        if given is not None:
-            return error()
-    return None
-
-
-def _half(pair: Sequence[float | None] | None) -> float:
-    low, high = (float(end) for end in pair or () if end is not None)
-    return abs(high - low) / 2.0
 
 
 def logit(share: Array | float) -> Array:
