@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.evidence import load_parameters
+from kapsim.results import LOOKS
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Array = NDArray[np.float64]
 
-DAY = 24.0
+#: Words for the hours at which endpoints look.
+_LOOK_WORDS = {"4h": "4 h", "24h": "24 h", "day7": "7 days", "day14": "14 days", "day28": "28 days"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def endpoints(dataset: xr.Dataset) -> dict[str, Endpoint]:
     Parameters
     ----------
     dataset : xarray.Dataset
-        Results of `kapsim.simulate` or `kapsim.load_results`.
+        Results of `kapsim.simulate` or `kapsim.load_results`. Endpoints of a scale are counted on ratings with their
+        error where the results hold such, else on expected scores.
 
     Returns
     -------
@@ -74,6 +77,12 @@ def endpoints(dataset: xr.Dataset) -> dict[str, Endpoint]:
 
     def at(name: str, time: float) -> Array:
         return np.asarray(dataset[name].values[:, int(np.argmin(np.abs(hours - time)))])
+
+    def rated(scale: str, time: float) -> Array:
+        if f"{scale}_rated" not in dataset:
+            return at(scale, time)
+        visit = int(np.argmin(np.abs(dataset["visit"].values - time)))
+        return np.asarray(dataset[f"{scale}_rated"].values[:, visit])
 
     def peak(name: str) -> Array:
         return np.asarray(dataset[name].values.max(axis=1))
@@ -95,28 +104,24 @@ def endpoints(dataset: xr.Dataset) -> dict[str, Endpoint]:
     add("peak_systolic_pressure", "mm[Hg]", "highest rise of systolic pressure", peak("systolic_pressure"))
     add("peak_heart_rate", "/min", "highest rise of heart rate", peak("heart_rate"))
 
-    baseline, end = np.asarray(dataset["baseline_madrs"].values), float(hours[-1])
+    end = float(hours[-1])
+    baseline = rated("madrs", 0.0) if "madrs_rated" in dataset else np.asarray(dataset["baseline_madrs"].values)
     response, remission, relapse = (
         load_parameters()[f"mood.definition.{name}"].value for name in ("response", "remission", "relapse")
     )
-    for label, text, time in (
-        ("4h", "4 h", 4.0),
-        ("24h", "24 h", DAY),
-        ("day7", "7 days", 7 * DAY),
-        ("day14", "14 days", 14 * DAY),
-        ("day28", "28 days", 28 * DAY),
-    ):
+    for label, time in LOOKS.items():
+        text = _LOOK_WORDS[label]
         if origin + time <= end:
-            score = at("madrs", origin + time)
+            score = rated("madrs", origin + time)
             since = "the first dose" if doses else "the start"
             add(f"madrs_change_{label}", "points", f"change of MADRS, {text} after {since}", score - baseline)
             add(f"response_{label}", "1", f"response, {text} after {since}", score <= (1 - response) * baseline)
-    final = at("madrs", end)
+    final = rated("madrs", end)
     add("madrs_end", "points", "MADRS at the end", final)
     add("madrs_change_end", "points", "change of MADRS at the end", final - baseline)
     add("response_end", "1", "response at the end: MADRS down by half or more", final <= (1 - response) * baseline)
     add("remission_end", "1", f"remission at the end: MADRS of {remission:g} or less", final <= remission)
-    scores = np.stack([at("madrs", time) for time in ratings], axis=1) if len(ratings) else final[:, None]
+    scores = np.stack([rated("madrs", time) for time in ratings], axis=1) if len(ratings) else final[:, None]
     visits = ratings if len(ratings) else np.asarray([end])
     responded: Any = np.asarray(scores <= (1 - response) * baseline[:, None])
     add("response_ever", "1", "response at any visit", responded.any(axis=1))
@@ -128,7 +133,7 @@ def endpoints(dataset: xr.Dataset) -> dict[str, Endpoint]:
         _time_to_relapse(scores, responded, visits, relapse),
     )
     add("relapse", "1", "relapse among responders", _relapsed(scores, responded, relapse))
-    add("hama_change_end", "points", "change of HAM-A at the end", at("hama", end) - at("hama", 0.0))
+    add("hama_change_end", "points", "change of HAM-A at the end", rated("hama", end) - rated("hama", 0.0))
     add("rumination_change_end", "1", "change of rumination at the end", at("rumination", end) - at("rumination", 0.0))
     add("schema_change_end", "1", "change of negative schema at the end", at("schema", end) - at("schema", 0.0))
     add("peak_spine_gain", "1", "largest gain of spine density", peak("spine_density") - at("spine_density", 0.0))

@@ -18,12 +18,17 @@ from kapsim.model import Model, unflatten, variant_switches
 from kapsim.patient import Patient
 from kapsim.patient.sampling import People
 from kapsim.protocol import Protocol
+from kapsim.ratings.rated import Ratings
+from kapsim.ratings.rating_error import SCALES
 from kapsim.scales import from_madrs, gad7_from_hama, window_mean
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Array = NDArray[np.float64]
+
+#: Hours after the first dose at which endpoints look, by their short name.
+LOOKS = {"4h": 4.0, "24h": 24.0, "day7": 168.0, "day14": 336.0, "day28": 672.0}
 
 #: Variable → (link, unit, long name), in the order of the story.
 VARIABLES: dict[str, tuple[str, str, str]] = {
@@ -65,14 +70,14 @@ VARIABLES: dict[str, tuple[str, str, str]] = {
     "rumination": ("mind", "1", "rumination"),
     "expectancy": ("mind", "1", "expectancy"),
     "care": ("mind", "1", "part of care and an oral antidepressant in force"),
-    "madrs": ("mood", "points", "MADRS"),
-    "hdrs17": ("mood", "points", "HDRS-17"),
-    "qids": ("mood", "points", "QIDS-SR16"),
-    "phq9": ("mood", "points", "PHQ-9"),
-    "hama": ("mood", "points", "HAM-A"),
-    "gad7": ("mood", "points", "GAD-7"),
-    "madrs_momentary": ("mood", "points", "MADRS if it had no recall period"),
-    "hama_momentary": ("mood", "points", "HAM-A if it had no recall period"),
+    "madrs": ("mood", "points", "MADRS, expected score"),
+    "hdrs17": ("mood", "points", "HDRS-17, expected score"),
+    "qids": ("mood", "points", "QIDS-SR16, expected score"),
+    "phq9": ("mood", "points", "PHQ-9, expected score"),
+    "hama": ("mood", "points", "HAM-A, expected score"),
+    "gad7": ("mood", "points", "GAD-7, expected score"),
+    "madrs_momentary": ("mood", "points", "MADRS, expected, if it had no recall period"),
+    "hama_momentary": ("mood", "points", "HAM-A, expected, if it had no recall period"),
     "cadss": ("acute", "points", "dissociation, CADSS"),
     "dissociation_tolerance": ("acute", "1", "memory of past dissociation"),
     "sedation": ("acute", "1", "sedation, share of the most"),
@@ -94,6 +99,7 @@ def label(
     states: Array,
     amounts: Array,
     provenance: Mapping[str, str],
+    ratings: Ratings | None = None,
 ) -> xr.Dataset:
     """Return the labelled results of a solved course.
 
@@ -105,11 +111,14 @@ def label(
     amounts : ndarray, shape (outputs, systems, compartments, patient)
     provenance : mapping
         Attributes that reproduce the run, among them `variant`.
+    ratings : Ratings, optional
+        Makes ratings with their error; without it the scales hold expected scores alone.
 
     Returns
     -------
     xarray.Dataset
-        Dimensions (patient, time), every variable of `VARIABLES`.
+        Dimensions (patient, time), every variable of `VARIABLES`; with `ratings` also (patient, visit), every scale
+        with `_rated` after its name.
 
     Raises
     ------
@@ -192,7 +201,48 @@ def label(
         ),
         "ratings": json.dumps(list(protocol.rating_times())),
     }
+    if ratings is not None:
+        visits = visit_hours(protocol, float(hours[-1]))
+        coordinates["visit"] = ("visit", visits, {"units": "h", "long_name": "visit with a rating, since the start"})
+        variables.update(_rated(ratings, hours, values, visits))
     return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+
+
+def visit_hours(protocol: Protocol, end: float) -> Array:
+    """Return when people are rated: at the start, at the protocol's ratings, where endpoints look, and at the end.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    end : float
+        Of the simulation, h.
+
+    Returns
+    -------
+    ndarray, shape (visit,)
+        Ascending, h.
+    """
+    doses = [dose.start_h for dose in protocol.dose_events()]
+    first = doses[0] if doses else 0.0
+    looked = [first + hour for hour in LOOKS.values() if first + hour <= end]
+    return np.unique(np.asarray([0.0, *protocol.rating_times(), *looked, end]))
+
+
+def _rated(ratings: Ratings, hours: Array, values: Mapping[str, Array], visits: Array) -> dict[str, Any]:
+    """Return every scale as rated at the visits, for a data set."""
+    at = [int(np.argmin(np.abs(hours - visit))) for visit in visits]
+    found = {}
+    for scale, words in SCALES.items():
+        expected = values[scale][at]
+        entry = expected[0]
+        columns = [ratings.at_entry(scale, entry)]
+        columns += [
+            ratings.at_visit(scale, score, float(visit), entry=entry)
+            for visit, score in zip(visits[1:], expected[1:], strict=True)
+        ]
+        about = {"units": "points", "long_name": f"{words} as rated, with error", "link": "mood"}
+        found[f"{scale}_rated"] = (("patient", "visit"), np.stack(columns, axis=1), about)
+    return found
 
 
 def _values(

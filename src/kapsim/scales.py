@@ -14,7 +14,17 @@ Array = NDArray[np.float64]
 
 #: QIDS-SR16 scores with a published MADRS equivalent.
 QIDS_KNOTS = (5, 6, 11, 16, 21)
-QIDS_MAXIMUM, PHQ9_MAXIMUM, GAD7_MAXIMUM = 27.0, 27.0, 21.0
+HDRS17_MAXIMUM, QIDS_MAXIMUM, PHQ9_MAXIMUM, GAD7_MAXIMUM = 52.0, 27.0, 27.0, 21.0
+
+
+def maximum(scale: str) -> float:
+    """Return the upper end of a scale, points; InputError for one that the model does not have."""
+    fixed = {"hdrs17": HDRS17_MAXIMUM, "qids": QIDS_MAXIMUM, "phq9": PHQ9_MAXIMUM, "gad7": GAD7_MAXIMUM}
+    if scale in fixed:
+        return fixed[scale]
+    if scale in ("madrs", "hama"):
+        return load_parameters()[f"mood.{scale}.maximum"].value
+    raise InputError(f"no scale {scale!r}; known: madrs, hama, {', '.join(fixed)}")
 
 
 def recall_hours() -> tuple[float, ...]:

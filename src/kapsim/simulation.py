@@ -27,6 +27,7 @@ from kapsim.engine.exponential import (
 from kapsim.engine.grid import TICKS_PER_HOUR, Resolution
 from kapsim.engine.linear import propagators
 from kapsim.errors import SolverError
+from kapsim.evidence import Parameter, load_parameters
 from kapsim.kinetic_sets import DEFAULT, check_protocol
 from kapsim.mechanisms.base import REST, Drugs, Setting
 from kapsim.mechanisms.switches import Switches
@@ -34,6 +35,8 @@ from kapsim.model import NO_DRUG, Model, flatten, state_names, unflatten, varian
 from kapsim.patient import Patient, load_patient
 from kapsim.patient.sampling import People, sample_people
 from kapsim.protocol import Protocol, load_protocol
+from kapsim.ratings.enrolment import Enrolment, entered
+from kapsim.ratings.rated import Ratings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,6 +53,7 @@ def simulate(
     draws: int = 200,
     seed: int = 0,
     spread: bool = True,
+    rating_error: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> xr.Dataset:
     """Simulate a course of treatment.
@@ -70,6 +74,11 @@ def simulate(
         Root of all randomness. The same seed gives the same people under every protocol and variant.
     spread : bool
         False simulates the typical person only: no variability, no uncertainty.
+    rating_error : bool
+        Also rate people as a trial does: ratings with their error at the visits (`madrs_rated` and so on, dimension
+        `visit`), which the endpoints then count on, of people who came in by such a rating. A baseline that a patient
+        file gives is the expected score. Off by default: one course of one person is asked for what to expect, and
+        the error of who rates it would only hide that.
     progress : callable, optional
         Called with a short text at each stage.
 
@@ -91,8 +100,19 @@ def simulate(
     check_protocol(kinetics, plan_of)
     who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
     say("drawing people")
-    people = sample_people(who, draws, seed, spread=spread)
-    return simulate_people(plan_of, people, who, variant=variant, kinetics=kinetics, seed=seed, progress=progress)
+    registry, entry = _entry(who) if rating_error else (None, None)
+    people = sample_people(who, draws, seed, spread=spread, parameters=registry)
+    ratings = Ratings(people.keyed, people.size, entry) if rating_error else None
+    return simulate_people(
+        plan_of, people, who, variant=variant, kinetics=kinetics, seed=seed, ratings=ratings, progress=progress
+    )
+
+
+def _entry(patient: Patient | None) -> tuple[dict[str, Parameter] | None, Enrolment | None]:
+    """Return the population as a trial takes it in by a rating, and how; None for people whose severity is given."""
+    if patient is not None and (patient.baseline is not None or patient.diagnosis == "healthy"):
+        return None, None
+    return entered(load_parameters())
 
 
 def simulate_people(
@@ -105,6 +125,7 @@ def simulate_people(
     seed: int = 0,
     at: Sequence[float] | None = None,
     resolution: Resolution | None = None,
+    ratings: Ratings | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> xr.Dataset:
     """Simulate a course of treatment for people who are drawn already.
@@ -123,6 +144,8 @@ def simulate_people(
         Times, h, at which results are kept instead of the usual ones, beside ratings and doses.
     resolution : Resolution, optional
         How fine the time grid is.
+    ratings : Ratings, optional
+        Makes ratings with their error beside the expected scores.
     progress : callable, optional
         Called with a short text at each stage.
 
@@ -150,7 +173,10 @@ def simulate_people(
     states, amounts = integrate(course, people, switches)
     loading.join()
     say("reading out")
-    return label(protocol, patient, people, course, states, amounts, provenance(variant, seed, people.size, kinetics))
+    about = provenance(variant, seed, people.size, kinetics)
+    if ratings is not None:
+        about["rating_error"] = "1"
+    return label(protocol, patient, people, course, states, amounts, about, ratings)
 
 
 def integrate(course: Course, people: People, switches: Switches) -> tuple[Array, Array]:

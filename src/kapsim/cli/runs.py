@@ -60,6 +60,13 @@ def run(
         ),
     ] = None,
     seed: Seed = 0,
+    rating_error: Annotated[
+        bool,
+        typer.Option(
+            "--rating-error",
+            help="Rate people as a trial does, with the error of ratings and entry by a rating; endpoints count these.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder for what is written [kapsim-results/PROTOCOL]."),
@@ -72,14 +79,17 @@ def run(
     if events is not None:
         if patient is not None or variant != "standard":
             raise typer.BadParameter("--patient and --variant go with a protocol; an event table holds its people")
+        if rating_error:
+            raise typer.BadParameter("--rating-error goes with a protocol; an event table has no ratings")
         run_events(events, ignore or [], kinetics, 1 if draws is None else draws, seed, out, as_json=json)
         return
     assert protocol is not None
     if ignore:
         raise typer.BadParameter("--ignore goes with --events FILE")
     draws = 200 if draws is None else draws
-    command = command_line(["run", shown_path(protocol)], patient, variant, kinetics, draws, seed)
-    _run(protocol, patient, variant, kinetics, draws, seed, command, out=out, as_json=json)
+    words = ["run", shown_path(protocol), *(["--rating-error"] if rating_error else [])]
+    command = command_line(words, patient, variant, kinetics, draws, seed)
+    _run(protocol, patient, variant, kinetics, draws, seed, command, out=out, as_json=json, rating_error=rating_error)
 
 
 def demo(
@@ -111,13 +121,16 @@ def _run(
     *,
     out: Path | None,
     as_json: bool,
+    rating_error: bool = False,
 ) -> None:
     from kapsim.protocol import load_protocol
 
     protocol = load_protocol(name_or_path)
     if as_json and out is None:
         with stages(SIMULATION_STAGES) as begin:
-            dataset = simulated(protocol, patient, variant, kinetics, draws, seed, command, begin)
+            dataset = simulated(
+                protocol, patient, variant, kinetics, draws, seed, command, begin, rating_error=rating_error
+            )
         _print_json(dataset, {})
         return
 
@@ -127,7 +140,9 @@ def _run(
     folder = RESULTS_FOLDER / protocol.name if out is None else out
     results, report = folder / RESULTS_NAME, folder / REPORT_NAME
     with output_folder(folder), stages(SIMULATION_STAGES + 2) as begin:
-        dataset = simulated(protocol, patient, variant, kinetics, draws, seed, command, begin)
+        dataset = simulated(
+            protocol, patient, variant, kinetics, draws, seed, command, begin, rating_error=rating_error
+        )
         begin("making the report")
         page = report_page(dataset)
         begin("writing the files")
@@ -148,11 +163,22 @@ def simulated(
     seed: int,
     command: str,
     begin: Callable[[str], None],
+    *,
+    rating_error: bool = False,
 ) -> xr.Dataset:
     """Simulate, and record in the results which command it was."""
     from kapsim.simulation import simulate
 
-    dataset = simulate(protocol, patient, variant=variant, kinetics=kinetics, draws=draws, seed=seed, progress=begin)
+    dataset = simulate(
+        protocol,
+        patient,
+        variant=variant,
+        kinetics=kinetics,
+        draws=draws,
+        seed=seed,
+        rating_error=rating_error,
+        progress=begin,
+    )
     return dataset.assign_attrs(command=command)
 
 
