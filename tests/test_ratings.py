@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kapsim
+from kapsim.cli.application import main
 from kapsim.evidence import load_parameters
 from kapsim.patient.sampling import Keyed
 from kapsim.ratings.dropout import seen
@@ -408,3 +410,24 @@ def test_results_with_ratings_are_stored_and_read_back(rated_run: Any, tmp_path:
     assert np.array_equal(again["madrs_rated"].values, rated_run["madrs_rated"].values)
     one, other = kapsim.endpoints(rated_run), kapsim.endpoints(again)
     assert all(np.array_equal(one[name].values, other[name].values, equal_nan=True) for name in one)
+
+
+def test_a_run_with_ratings_names_what_they_rest_on(rated_run: Any) -> None:
+    used = json.loads(rated_run.attrs["parameters_used"])
+    assert {"observation.rating.madrs", "observation.scatter.qids", "observation.enrolment.distance"} <= set(used)
+    assert not [name for name in used if name.startswith(("observation.dropout", "observation.noise"))]
+    assert len(used) == len(set(used))
+
+
+def test_the_command_line_rates_where_asked_and_says_so(capsys: Any) -> None:
+    shown = {}
+    for more in ((), ("--rating-error",)):
+        assert main(["run", "single_infusion", "--draws", "10", "--json", *more]) == 0
+        shown[more] = json.loads(capsys.readouterr().out)
+    plain, rated = shown.values()
+    assert "--rating-error" not in plain["provenance"]["command"]
+    assert "--rating-error" in rated["provenance"]["command"].split()
+    assert float(rated["endpoints"]["madrs_end"]["median"]) % 0.5 == 0.0
+    assert plain["endpoints"]["peak_cadss"] == rated["endpoints"]["peak_cadss"]
+    assert main(["run", "--events", "table.csv", "--rating-error"]) == 2
+    assert "--rating-error goes with a protocol" in " ".join(capsys.readouterr().err.split())

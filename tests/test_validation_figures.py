@@ -16,14 +16,23 @@ from kapsim.evidence import load_evidence, load_observed, load_parameters
 from kapsim.evidence.schema import Group, ObservedRecord
 from kapsim.evidence.vocabulary import OBSERVABLES, STATISTICS
 from kapsim.protocol import Protocol
+from kapsim.ratings.rated import Ratings
 from kapsim.results import VARIABLES
-from kapsim.scales import to_madrs
+from kapsim.scales import from_madrs, gad7_from_hama, to_madrs
 from kapsim.validation import run as running
 from kapsim.validation.arms import Arm, Settings, Want
 from kapsim.validation.cases import people_per_arm, prepare
 from kapsim.validation.domains import DOMAINS
 from kapsim.validation.figures import Figure, Subject, figure, points_to_score
-from kapsim.validation.groups import DRAWS, PATIENTS, GroupKey, group_key, virtual_group
+from kapsim.validation.groups import (
+    DRAWS,
+    PATIENTS,
+    GroupKey,
+    chosen_by_score,
+    enrolment,
+    group_key,
+    virtual_group,
+)
 from kapsim.validation.independence import (
     INDEPENDENCE,
     fitted_studies,
@@ -1037,8 +1046,6 @@ KNOWN = {
     "age": lambda people: people.body.age,
     "weight": lambda people: people.body.weight,
     "female": lambda people: people.body.female,
-    "madrs": lambda people: people.traits.madrs,
-    "hama": lambda people: people.traits.hama,
 }
 
 
@@ -1057,14 +1064,78 @@ def test_a_virtual_group_has_the_means_of_its_record(name: str) -> None:
     assert wrong == []
 
 
-def test_a_virtual_group_has_the_spread_of_its_record() -> None:
+def points_of(scale: str, people: Any) -> Any:
+    """Return the expected score at entry of a group's own scale."""
+    if scale in ("hama", "gad7"):
+        return people.traits.hama if scale == "hama" else gad7_from_hama(people.traits.hama)
+    return people.traits.madrs if scale == "madrs" else from_madrs(scale, people.traits.madrs)
+
+
+def rated_at_entry(key: GroupKey, people: Any, parameters: Any = PARAMETERS) -> Any:
+    assert key.scale is not None
+    ratings = Ratings(people.keyed, people.size, enrolment(key, parameters), parameters)
+    return ratings.at_entry(key.scale, points_of(key.scale, people))
+
+
+def printed(scale: str) -> list[tuple[GroupKey, float, float | None]]:
+    """Return groups with a baseline on a scale, with the mean and spread that their records print."""
+    found = {}
+    for record in SIMULABLE:
+        own = record.group.baseline
+        if own.scale == scale and own.mean is not None and group_key(record.group).depressed:
+            for chosen in (True, False):
+                found[group_key(record.group, chosen=chosen)] = (own.mean, own.sd)
+    return [(key, *numbers) for key, numbers in found.items()]
+
+
+@pytest.mark.parametrize("scale", ["madrs", "phq9", "hdrs17", "qids"])
+def test_a_virtual_group_is_rated_as_its_record_prints(scale: str) -> None:
     wrong = []
-    for key, people in PEOPLE.items():
-        if key.madrs_sd is not None:
-            spread = people.traits.madrs.std(ddof=1)
-            if abs(spread / key.madrs_sd - 1) > 3 / math.sqrt(2 * COUNT):
-                wrong.append((key.madrs, key.madrs_sd, round(float(spread), 2)))
+    for key, mean, sd in printed(scale):
+        rated = rated_at_entry(key, virtual_group(key, PARAMETERS, 0))
+        width = rated.std(ddof=1)
+        if abs(rated.mean() - mean) > 3 * width / math.sqrt(COUNT) + 0.02:
+            wrong.append((key, round(float(rated.mean()), 2)))
+        # whole points widen the spread by the variance of rounding, a twelfth of a point squared
+        if sd is not None and abs(width / math.hypot(sd, 12**-0.5) - 1) > 3 / math.sqrt(2 * COUNT):
+            wrong.append((key, round(float(width), 2)))
     assert wrong == []
+
+
+def test_true_severity_is_lower_and_less_spread_than_rated_where_a_rating_decided() -> None:
+    for key, _, _ in printed("madrs"):
+        assert key.madrs is not None
+        people = virtual_group(key, PARAMETERS, 0)
+        rated = rated_at_entry(key, people)
+        fall = rated.mean() - people.traits.madrs.mean()
+        if key.chosen:
+            entry = enrolment(key, PARAMETERS)
+            assert entry is not None
+            assert 0.2 < entry.regression < 2.0
+            assert fall == pytest.approx(entry.regression, abs=0.25)
+        else:
+            assert enrolment(key, PARAMETERS) is None
+            assert abs(fall) < 0.25
+        assert people.traits.madrs.std() < rated.std()
+
+
+@pytest.mark.parametrize(
+    ("design", "chosen"),
+    [
+        ("randomised double-blind crossover", True),
+        ("open label, single infusion", True),
+        ("a clinical trial, single-blind", True),
+        ("retrospective chart review", False),
+        ("clinic records, telehealth at home", False),
+        ("case series, group KAP", False),
+    ],
+)
+def test_clinics_take_whoever_comes(design: str, chosen: bool) -> None:
+    assert chosen_by_score(design) is chosen
+    record = changed(MOOD, study={"design": design})
+    (case,) = prepare([record], PARAMETERS)
+    assert case.subject is not None
+    assert case.subject.arm.group.chosen is chosen
 
 
 def group(diagnosis: str = "trd", scale: str | None = None, mean: float | None = None, sd: float | None = None) -> Any:
@@ -1084,14 +1155,15 @@ def test_baselines_are_converted_to_the_scales_of_the_model() -> None:
     # 20 points of the HDRS-17 stand for 26 of the MADRS
     assert found.madrs == pytest.approx(26, rel=1e-3)
     assert found.madrs_sd == pytest.approx(4 * 26 / 20, rel=1e-3)
-    people = virtual_group(found, PARAMETERS, 0)
+    people = virtual_group(found._replace(chosen=False), PARAMETERS, 0)
     assert people.traits.madrs.mean() == pytest.approx(26, abs=0.5)
     found = group_key(group(scale="madrs", mean=33, sd=5))
     assert (found.madrs, found.madrs_sd) == (33, 5)
     assert group_key(group(scale="phq9", mean=15)).madrs == pytest.approx(to_madrs("phq9", 15))
     assert group_key(group(scale="gad7", mean=12, sd=3)).hama == pytest.approx(20)
     assert group_key(group(scale="gad7", mean=12, sd=3)).hama_sd == pytest.approx(5)
-    assert group_key(group(scale="hama", mean=25, sd=6))[-2:] == (25, 6)
+    found = group_key(group(scale="hama", mean=25, sd=6))
+    assert (found.hama, found.hama_sd, found.scale, found.chosen) == (25, 6, "hama", True)
     assert group_key(group(scale="hdrs24", mean=30)).madrs is None
 
 

@@ -165,6 +165,9 @@ def label(
     }
     used = [*Model.parameter_ids(), *(item.metadata["id"] for item in course.kinetics.declared())]
     used += [name for name in load_parameters() if name.startswith(("patient.", "mood."))]
+    if ratings is not None:
+        kinds = ("rating.", "scatter.", "enrolment.")
+        used += [name for name in load_parameters() if name.removeprefix("observation.").startswith(kinds)]
     attributes: dict[str, Any] = {
         "title": f"kapsim simulation of {protocol.title}",
         "disclaimer": DISCLAIMER,

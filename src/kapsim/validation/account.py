@@ -84,6 +84,7 @@ def _point(point: PointScore) -> dict[str, Any]:
         "fold_error": _number(point.fold),
         "standardised_error": _number(point.standardised),
         "log_score": _number(point.log_density),
+        "spread": None if point.spread is None else {k: _number(v) for k, v in point.spread._asdict().items()},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from kapsim.engine.grid import Resolution
 from kapsim.errors import InputError, SolverError
 from kapsim.evidence import Parameter
-from kapsim.validation.groups import DRAWS, PATIENTS, GroupKey, virtual_group
+from kapsim.ratings.rated import Ratings
+from kapsim.ratings.rating_error import SCALES
+from kapsim.validation.groups import DRAWS, PATIENTS, GroupKey, enrolment, virtual_group
 from kapsim.validation.regimens import NotSimulableError, Treatment
 
 if TYPE_CHECKING:
@@ -28,7 +31,9 @@ _TAIL_SHARE = 1e-6
 #: Half as fine as a run: the error of the solution stays far below the sampling error of any study (tested).
 RESOLUTION = Resolution(growth=16)
 #: Mood variables, whose rating times are visits: a rating looks back to the visit before it.
-RATED = frozenset({"madrs", "hdrs17", "qids", "phq9", "hama", "gad7"})
+RATED = frozenset(SCALES)
+#: Hours within which a visit is the one at which people came in.
+_SAME_VISIT = 1e-3
 
 
 class Arm(NamedTuple):
@@ -73,6 +78,8 @@ class Settings:
         Root of all randomness.
     resolution : Resolution
         How fine the time grid is.
+    rating_error : bool
+        Whether ratings carry their error, as a study's do; otherwise they are expected scores.
     """
 
     parameters: Mapping[str, Parameter]
@@ -80,6 +87,7 @@ class Settings:
     kinetics: str = "default"
     seed: int = 0
     resolution: Resolution = RESOLUTION
+    rating_error: bool = True
 
 
 class Answers:
@@ -179,8 +187,25 @@ class Answers:
         for want in wants:
             nearest = [int(np.argmin(np.abs(clock - hour))) for hour in want.hours]
             values: Array = dataset[want.variable].values
-            found[want] = self._grouped(values[:, nearest])
+            read = values[:, nearest]
+            if want.variable in RATED and self._settings.rating_error:
+                read = self._rated(arm, people, want, read, values[:, 0])
+            found[want] = self._grouped(read)
         return found
+
+    def _rated(self, arm: Arm, people: People, want: Want, expected: Array, entry: Array) -> Array:
+        """Return what raters wrote down, shape (patient, hours); before the first visit they have seen nobody."""
+        registry = self._settings.parameters
+        ratings = Ratings(people.keyed, people.size, enrolment(arm.group, registry), registry)
+        # the arms hold the same people, but another rater's visit is another visit
+        occasion = f"{zlib.crc32(repr(arm.treatment).encode()):08x}"
+        seen = []
+        for hour, score in zip(want.hours, expected.T, strict=True):
+            if hour <= arm.treatment.start_h + _SAME_VISIT:
+                seen.append(ratings.at_entry(want.variable, score))
+            else:
+                seen.append(ratings.at_visit(want.variable, score, hour, entry=entry, occasion=occasion))
+        return np.stack(seen, axis=1)
 
     def _grouped(self, values: Array) -> Array:
         """Return values by draw and patient, shape (draw, patient, hours)."""

@@ -15,7 +15,7 @@ from kapsim.mechanisms.pharmacokinetics import S_SHARE
 from kapsim.validation.arms import Arm, Want
 from kapsim.validation.domains import domain_of, is_contested, weakness
 from kapsim.validation.figures import Subject, figure, points_to_score
-from kapsim.validation.groups import DRAWS, PATIENTS, group_key
+from kapsim.validation.groups import DRAWS, PATIENTS, chosen_by_score, group_key
 from kapsim.validation.independence import (
     StudyName,
     fitted_records,
@@ -105,7 +105,7 @@ def _prepare(
     else:
         try:
             done, caveats = treatment(record, masking_of(record, drugs))
-            arm = Arm(study, group_key(record.group), done)
+            arm = Arm(study, group_key(record.group, chosen=chosen_by_score(record.study.design)), done)
         except NotSimulableError as refusal:
             reason = str(refusal)
     points = points_to_score(record.points)

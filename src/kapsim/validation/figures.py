@@ -20,6 +20,7 @@ from kapsim.validation.joining import PERCENT, central_of, percent, ratio_of_mea
 from kapsim.validation.observables import Observable
 from kapsim.validation.regimens import NotSimulableError
 from kapsim.validation.shares import is_sustained, relapse, share
+from kapsim.validation.study_effect import shared_by_ratings
 from kapsim.validation.subject import Ask, Figure, Subject, is_concentration, unit_factor
 
 __all__ = ["Figure", "Subject", "figure", "points_to_score"]
@@ -48,6 +49,13 @@ def figure(subject: Subject, point: Point, ask: Ask) -> Figure:
     NotSimulableError
         Where the model cannot say it.
     """
+    found = _figure(subject, point, ask)
+    if subject.observable.variable not in RATED or found.scale == "sign":
+        return found
+    return found._replace(shared=shared_by_ratings(lambda moved: _figure(subject, point, moved), ask))
+
+
+def _figure(subject: Subject, point: Point, ask: Ask) -> Figure:
     record, observable = subject.record, subject.observable
     statistic = record.outcome.statistic
     if statistic == "correlation":

@@ -1,33 +1,50 @@
 """Virtual groups: the people whom a record describes, as far as it describes them.
 
 A group is a registry in which the records of body and severity hold the group's own means; what a record does not give
-keeps the population's values. People keep their deviates, so arms of one study hold the same people.
+keeps the population's values. People keep their deviates, so arms of one study hold the same people. A record prints
+severity as it was rated; the people have the true severity behind it, which is lower where a rating decided who came in
+(`kapsim.ratings.enrolment`).
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
+
+import numpy as np
 
 from kapsim.evidence import Law, Parameter
 from kapsim.evidence.schema import Group
 from kapsim.patient import Patient
 from kapsim.patient.sampling import People, sample_people
-from kapsim.scales import to_madrs
+from kapsim.ratings.enrolment import Enrolment, enrolled, true_severity
+from kapsim.ratings.rating_error import rating_error
+from kapsim.scales import from_madrs, gad7_from_hama, to_madrs
 
 #: Draws of the uncertain parameters, and patients who share each.
 DRAWS, PATIENTS = 40, 32
 #: Diagnoses without depression, unless the record gives a baseline on a depression scale.
 WITHOUT_DEPRESSION = frozenset({"healthy", "remitted", "pain", "surgery", "trauma", "icu", "hepatitis", "at_risk"})
+#: Words of designs in which no rating decided who came in.
+_WHOEVER_COMES = re.compile(r"\b(clinic|cohort|chart|case series|retrospective|observational|single arm)\b")
 #: Species of which the chain knows nothing.
 NOT_HUMAN = frozenset({"rodent", "primate"})
 
 _CONVERTED = ("madrs", "hdrs17", "qids", "phq9")
+_ANXIETY = ("hama", "gad7")
+#: Scales on which the chain has a severity of its own.
+_OWN = ("madrs", "hama")
 
 
 class GroupKey(NamedTuple):
-    """What a virtual group is made from; None where the record is silent."""
+    """What a virtual group is made from; None where the record is silent.
+
+    Severity is as rated: on the MADRS or HAM-A, converted from `scale`. `chosen` says whether a rating decided who came
+    in, as in a trial; clinics take whoever comes.
+    """
 
     depressed: bool
     age: float | None
@@ -37,15 +54,19 @@ class GroupKey(NamedTuple):
     madrs_sd: float | None
     hama: float | None
     hama_sd: float | None
+    scale: str | None = None
+    chosen: bool = True
 
 
-def group_key(group: Group) -> GroupKey:
+def group_key(group: Group, *, chosen: bool = True) -> GroupKey:
     """Return what of a record's group the model can take up.
 
     Parameters
     ----------
     group : Group
         As published.
+    chosen : bool
+        Whether a rating decided who came in.
     """
     baseline = group.baseline
     madrs, madrs_sd = _on_madrs(baseline.scale, baseline.mean, baseline.sd)
@@ -59,7 +80,20 @@ def group_key(group: Group) -> GroupKey:
         madrs_sd=madrs_sd,
         hama=hama,
         hama_sd=hama_sd,
+        scale=baseline.scale if madrs is not None or hama is not None else None,
+        chosen=chosen,
     )
+
+
+def chosen_by_score(design: str) -> bool:
+    """Return whether a rating decided who came into a study of this design; clinics take whoever comes.
+
+    Parameters
+    ----------
+    design : str
+        As the record words it.
+    """
+    return _WHOEVER_COMES.search(design.lower()) is None
 
 
 def _on_madrs(scale: str | None, mean: float | None, sd: float | None) -> tuple[float | None, float | None]:
@@ -78,7 +112,7 @@ def _on_hama(scale: str | None, mean: float | None, sd: float | None) -> tuple[f
 
 
 def group_registry(group: GroupKey, parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Return `parameters` with the group's means in place of the population's.
+    """Return `parameters` with the group's means in place of the population's, and true severity in place of rated.
 
     Parameters
     ----------
@@ -98,7 +132,55 @@ def group_registry(group: GroupKey, parameters: Mapping[str, Parameter]) -> dict
     ):
         if mean is not None:
             registry[identifier] = _centred(registry[identifier], mean, sd)
+    for own in _OWN:
+        if (entry := _entry(group, registry, own)) is not None:
+            factor = registry[f"patient.{own}"].value / entry.mean
+            on_own = entry._replace(true_mean=entry.true_mean * factor, true_sd=entry.true_sd * factor)
+            registry[f"patient.{own}"] = true_severity(registry[f"patient.{own}"], on_own)
     return registry
+
+
+def enrolment(group: GroupKey, parameters: Mapping[str, Parameter]) -> Enrolment | None:
+    """Return how a group came in, in points of the scale that decided; None where no rating decided.
+
+    Parameters
+    ----------
+    group : GroupKey
+    parameters : mapping of str to Parameter
+        Registry to start from, with rated severity.
+    """
+    own = _decisive(group)
+    if not (group.chosen and group.depressed):
+        return None
+    mean, sd = (group.hama, group.hama_sd) if own == "hama" else (group.madrs, group.madrs_sd)
+    rated = parameters[f"patient.{own}"]
+    return _entry(group, {**parameters, f"patient.{own}": rated if mean is None else _centred(rated, mean, sd)}, own)
+
+
+def _decisive(group: GroupKey) -> str:
+    """Return which severity the group's baseline speaks of."""
+    return "hama" if group.scale in _ANXIETY else "madrs"
+
+
+def _entry(group: GroupKey, registry: Mapping[str, Parameter], own: str) -> Enrolment | None:
+    """Return true beside rated severity, from a registry that holds the group's ratings; None for the healthy."""
+    rated = registry[f"patient.{own}"]
+    law = rated.between_subject
+    if not group.depressed or law is None or law.law != "normal":
+        return None
+    decisive = own == _decisive(group)
+    scale = group.scale if decisive and group.scale is not None else own
+    factor = _points(scale, rated.value) / rated.value
+    distance = registry["observation.enrolment.distance"].value if decisive and group.chosen else math.inf
+    return enrolled(scale, rated.value * factor, law.sd * factor, rating_error(scale, registry).sd, distance)
+
+
+def _points(scale: str, severity: float) -> float:
+    """Return the points of `scale` at a severity on the MADRS, or on the HAM-A for a scale of anxiety."""
+    if scale in _OWN:
+        return severity
+    convert = gad7_from_hama if scale == "gad7" else functools.partial(from_madrs, scale)
+    return float(convert(np.asarray([severity]))[0])
 
 
 def _centred(parameter: Parameter, mean: float, sd: float | None) -> Parameter:

@@ -1,8 +1,9 @@
 """Predictive distribution of a figure: what a study of its size would have reported, were the model right.
 
 Three spreads meet in it: what is not known of the parameters (between draws), how patients differ, and the sampling and
-measurement error of a study of that many people. Of concentrations studies also share an error within themselves, by as
-much as published kinetics differ between studies; the calibration reckons with the same.
+measurement error of a study of that many people. Studies also share an error within themselves: of concentrations by as
+much as published kinetics differ between studies (the calibration reckons with the same), of ratings by as much as the
+arms of trials do (site, region, setting).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from kapsim.validation.figures import Figure
+from kapsim.validation.subject import Figure
 
 Array = NDArray[np.float64]
 
@@ -100,10 +101,13 @@ def predict(figure: Figure, n: int, seed: int, key: str) -> Predicted:
     sampling = float(np.nanmean(errors**2))
     studies = centre + shrink * (whole[:, None] - centre) + errors
     if figure.scale == "share":
-        likely = np.clip(centre + shrink * (whole - centre), 0.0, _ALL) / _ALL
-        studies = _ALL * rng.binomial(n, np.nan_to_num(likely)[:, None], errors.shape) / n
+        # what a study shares moves how many are likely to count, and no share leaves 0 to 100 %
+        own = figure.shared * rng.standard_normal(errors.shape) if figure.shared > 0.0 else np.zeros(errors.shape)
+        likely = np.clip(centre + shrink * (whole - centre)[:, None] + own, 0.0, _ALL) / _ALL
+        studies = _ALL * rng.binomial(n, np.nan_to_num(likely), errors.shape) / n
         sampling = max(sampling, _ALL**2 * _rare(centre / _ALL, whole.size * patients) / n)
-    studies = studies + figure.shared * rng.standard_normal(studies.shape)
+    elif figure.shared > 0.0:
+        studies = studies + figure.shared * rng.standard_normal(studies.shape)
     sampling += figure.shared**2
     low, high = np.nanquantile(studies, [(1.0 - INTERVAL) / 2, (1.0 + INTERVAL) / 2])
     # where next to nobody counts, the mean lies beyond most of what studies would see

@@ -25,6 +25,7 @@ from kapsim.validation.groups import DRAWS, PATIENTS
 from kapsim.validation.predictive import Predicted, predict
 from kapsim.validation.regimens import NotSimulableError
 from kapsim.validation.scoring import PointScore, RecordScore
+from kapsim.validation.spreads import Spread, spread
 
 #: Switches of ketamine on cytokines: signs of the immune domain are told for each.
 CYTOKINE_VARIANTS = ("cytokines_off", "fast_tnf", "slow_down", "il6_up")
@@ -223,16 +224,18 @@ def _scored(case: Case, answers: Answers, seed: int) -> RecordScore:
     try:
         for number, point in enumerate(case.points):
             found = figure(case.subject, point, answers)
-            predicted = predict(found, people_per_arm(case.record, point), seed, f"{case.record.id}:{number}")
+            people, key = people_per_arm(case.record, point), f"{case.record.id}:{number}"
+            predicted = predict(found, people, seed, key)
             if not math.isfinite(predicted.centre):
                 raise NotSimulableError("nobody in the virtual group enters the phase that it is about")
-            points.append(_point(point, predicted, found.scale))
+            around = spread(case.subject, point, found, people, seed, key)
+            points.append(_point(point, predicted, found.scale, around))
     except NotSimulableError as refusal:
         return replace(case.frame, status="cannot", reason=str(refusal))
     return replace(case.frame, points=tuple(points))
 
 
-def _point(point: Point, predicted: Predicted, scale: str) -> PointScore:
+def _point(point: Point, predicted: Predicted, scale: str, around: Spread | None) -> PointScore:
     return PointScore(
         time_h=point.time_h,
         observed=point.value,
@@ -242,4 +245,5 @@ def _point(point: Point, predicted: Predicted, scale: str) -> PointScore:
         sd=predicted.sd,
         sampling_sd=predicted.sampling_sd,
         scale=scale,
+        spread=around,
     )

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.validation.spreads import Spread
+
 Array = NDArray[np.float64]
 
 FOLD_SCALES = ("log", "percent")
@@ -36,6 +38,8 @@ class PointScore:
         Spread of the prediction and its part from sampling and measurement, on the scale of errors.
     scale : str
         See `Figure`.
+    spread : Spread or None
+        How people spread around the figure, where ratings are concerned and the record prints it.
     """
 
     time_h: float | None
@@ -46,6 +50,7 @@ class PointScore:
     sd: float
     sampling_sd: float
     scale: str
+    spread: Spread | None = None
 
     @property
     def inside(self) -> bool:
