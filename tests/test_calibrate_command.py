@@ -26,7 +26,7 @@ def test_every_stage_works_and_a_second_run_takes_up_the_parts(
         names, *rows = csv.reader(file)
     assert names == [one["id"] for one in told["parameters"]]
     assert len(rows) == 300
-    assert told["figures"] == 4
+    assert told["figures"] == 6
     assert told["sampler"]["largest_r_hat"] < 1.2
     assert {one["study"] for one in told["left_out"]} == {"Murrough 2013"}
     assert all(one["low"] < one["median"] < one["high"] for one in told["parameters"])

@@ -104,7 +104,15 @@ def test_a_design_goes_on_where_it_was_interrupted(murrough: tuple[object, ...],
     said: list[str] = []
     options = {"people": 8, "shard": 4}
     whole = evaluate(murrough, parameters, names, z, folder=tmp_path, progress=said.append, **options)  # type: ignore[arg-type]
-    assert whole.figures.shape == (8, 4)
+    assert whole.targets.keys == (
+        "murrough2013a.ketamine.madrs:0",
+        "murrough2013a.ketamine.madrs:0:spread",
+        "murrough2013a.midazolam.madrs:0",
+        "murrough2013a.midazolam.madrs:0:spread",
+        "murrough2013a.ketamine.response:0",
+        "murrough2013a.midazolam.response:0",
+    )
+    assert whole.figures.shape == (8, 6)
     assert np.isfinite(whole.figures).all()
     assert len(said) == 4  # two arms, two shards
     (tmp_path / "shard-001.npz").unlink()
@@ -120,10 +128,11 @@ def test_a_design_goes_on_where_it_was_interrupted(murrough: tuple[object, ...],
     with pytest.raises(InputError, match=r"shard-000.npz: cannot be read .*; remove it"):
         evaluate(murrough, parameters, names, z, folder=tmp_path, **options)  # type: ignore[arg-type]
     # a stronger effect of the synapse on mood shows in the drug's arm, and not in the control's
-    assert whole.targets.keys[0] == "murrough2013a.ketamine.madrs:0"
     moved = evaluate(murrough, parameters, ("mood.weight.anhedonia",), np.array([[-2.0], [2.0]]), people=8, shard=2)  # type: ignore[arg-type]
     assert moved.figures[1, 0] < moved.figures[0, 0] - 1.0
-    assert abs(moved.figures[1, 1] - moved.figures[0, 1]) < 0.1
+    assert abs(moved.figures[1, 2] - moved.figures[0, 2]) < 0.1
+    wider = evaluate(murrough, parameters, ("patient.spread.response",), np.array([[-2.0], [2.0]]), people=8, shard=2)  # type: ignore[arg-type]
+    assert wider.figures[1, 1] > wider.figures[0, 1] + 0.05
 
 
 # --- emulator and screening -----------------------------------------------------------------------------------------

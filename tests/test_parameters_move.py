@@ -248,17 +248,24 @@ def moves_a_run(identifier: str) -> list[str]:
 
 
 #: Parameters that decide who is in a sample: the typical person shows nothing of them, being one woman of 46.
-DECIDING = ("patient.female", "patient.age", "patient.belief_severity", "patient.deficit_limit")
+DECIDING = (
+    "patient.female",
+    "patient.age",
+    "patient.belief_severity",
+    "patient.deficit_limit",
+    *sampling.SPREADS.values(),
+)
 
 
 def moves_a_sample(identifier: str) -> list[str]:
-    """Return whether a parameter moves the kinetics or the rest of somebody in a sample of people who differ."""
+    """Return whether a parameter moves kinetics, rest or a gain of somebody in a sample of people who differ."""
 
     def drawn() -> dict[str, np.ndarray]:
         people = sample_people(None, 2000, 0)
         kinetics = Pharmacokinetics.build(people.values)
         matrix = course.rate_matrix(kinetics, "s", people, compartments(frozenset()), frozenset())
-        return {"clearance": matrix, **people.traits._asdict()}
+        spread = {name: people.values[name] for name in sampling.SPREADS}
+        return {"clearance": matrix, **spread, **people.traits._asdict()}
 
     plain, registry = drawn(), registry_with(identifier)
     with mock.patch.object(sampling, "load_parameters", return_value=registry):

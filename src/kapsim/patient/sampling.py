@@ -22,6 +22,12 @@ from kapsim.patient.schema import Patient
 
 Array = NDArray[np.float64]
 
+#: Parameters that people differ in by a width (of the logarithm) that is itself a parameter: trials speak of it.
+SPREADS = {
+    "plasticity.bdnf_gain": "patient.spread.response",
+    "mood.weight.expectancy": "patient.spread.unspecific",
+    "mood.weight.care": "patient.spread.unspecific",
+}
 #: Patients who share one draw of the uncertain parameters.
 PATIENTS_PER_DRAW = 10
 #: Most people in one run; a larger population is a trial.
@@ -168,6 +174,8 @@ def sample_people(
         if parameter.between_subject is not None:
             value = parameter.between_subject.apply(value, keyed.normal(f"between:{identifier}", draws))
         values[identifier] = value
+    for identifier, width in SPREADS.items():
+        values[identifier] = values[identifier] * np.exp(values[width] * keyed.normal(f"between:{identifier}", draws))
     return _with_patient(values, patient, draw_of, keyed)
 
 

@@ -51,6 +51,32 @@ def printed_spread(point: Point) -> float | None:
     return None
 
 
+def prints_spread(subject: Subject, point: Point) -> bool:
+    """Return whether a point prints the spread of ratings, or of their change from baseline.
+
+    Parameters
+    ----------
+    subject : Subject
+    point : Point
+    """
+    outcome = subject.record.outcome
+    change = outcome.statistic == "change" and outcome.against in ("baseline", "before")
+    kind = outcome.statistic == "mean" or change
+    return kind and printed_spread(point) is not None and subject.observable.variable in RATED
+
+
+def spread_figure(figure: Figure) -> Figure:
+    """Return the spread between people of a mean (one part) or of a change (after and before).
+
+    Parameters
+    ----------
+    figure : Figure
+        In points, of a point that prints a spread.
+    """
+    people = figure.parts[0] if len(figure.parts) == 1 else figure.parts[0] - figure.parts[1]
+    return Figure((people,), lambda a: a.std(axis=-1, ddof=1), "log", True, (0.0,))
+
+
 def spread(subject: Subject, point: Point, figure: Figure, n: int, seed: int, key: str) -> Spread | None:
     """Return the spread of ratings, or of their change, beside what the record prints.
 
@@ -72,15 +98,8 @@ def spread(subject: Subject, point: Point, figure: Figure, n: int, seed: int, ke
     Spread or None
         None where the figure is not a mean or a change of ratings, or the point prints no spread.
     """
-    observed, outcome = printed_spread(point), subject.record.outcome
-    if observed is None or n < 2 or subject.observable.variable not in RATED or figure.scale != "points":
+    observed = printed_spread(point)
+    if observed is None or n < 2 or figure.scale != "points" or not prints_spread(subject, point):
         return None
-    if outcome.statistic == "mean":
-        (people,) = figure.parts
-    elif outcome.statistic == "change" and outcome.against in ("baseline", "before"):
-        people = figure.parts[0] - figure.parts[1]
-    else:
-        return None
-    own = Figure((people,), lambda a: a.std(axis=-1, ddof=1), "log", True, (0.0,))
-    found = predict(own, n, seed, f"{key}:spread")
+    found = predict(spread_figure(figure), n, seed, f"{key}:spread")
     return Spread(observed, found.centre, found.low, found.high)

@@ -23,7 +23,7 @@ from kapsim.engine.grid import Resolution
 from kapsim.errors import InputError
 from kapsim.evidence import Parameter
 from kapsim.files import write_together
-from kapsim.inference.chain.targets import Targets, fitted, targets, values
+from kapsim.inference.chain.targets import Targets, fitted, items, targets, values
 from kapsim.inference.predicting import Predictor
 from kapsim.validation.arms import Settings
 from kapsim.validation.cases import Case
@@ -141,7 +141,10 @@ def evaluate(
     InputError
         If the folder holds shards of another design.
     """
-    predictor, pairs = Predictor(tuple(cases)), [(case, point) for case in cases for point in case.points]
+    predictor, asked = Predictor(tuple(cases)), items(cases)
+    # a spread is read off the figure that it belongs to
+    place_of = {key: k for k, key in enumerate(predictor.keys)}
+    own = [place_of[item.key.removesuffix(":spread")] for item in asked]
     key = _key(cases, parameters, names, variant, people, shard)
     blocks: list[Array] = []
     failures: list[str] = []
@@ -158,30 +161,31 @@ def evaluate(
                 if progress is None
                 else _prefixed(progress, f"rows {start + 1} to {start + len(rows)} of {len(z)}")
             )
-            found = predictor.figures(
+            every = predictor.figures(
                 Settings(parameters, variant, resolution=RESOLUTION), known, len(rows), people, note
             )
+            found = [every[place] for place in own]
             block = np.stack(
                 [
-                    np.full(len(rows), np.nan) if item is None else values(case, point, item)
-                    for (case, point), item in zip(pairs, found, strict=True)
+                    np.full(len(rows), np.nan) if figure is None else values(item, figure)
+                    for item, figure in zip(asked, found, strict=True)
                 ],
                 axis=1,
             )
             if told is None:
-                told = targets(cases, found, seed)
+                told = targets(asked, found, seed)
                 if folder is not None:
                     _write(folder / TARGETS, {**told.arrays(), "digest": _hash(key, np.zeros((0, 0)))})
             if stored is not None:
                 _write(stored, {"figures": block, "digest": digest})
         failures += [
-            f"{case.record.id}: rows {start + 1} to {start + len(rows)}"
-            for k, (case, _) in enumerate(pairs)
+            f"{item.case.record.id}: rows {start + 1} to {start + len(rows)}"
+            for k, item in enumerate(asked)
             if np.isnan(block[:, k]).all()
         ]
         blocks.append(block)
     assert told is not None
-    place = {name: k for k, name in enumerate(predictor.keys)}
+    place = {item.key: k for k, item in enumerate(asked)}
     kept = [place[name] for name in told.keys]
     return Design(tuple(names), z, np.concatenate(blocks)[:, kept], told, tuple(dict.fromkeys(failures)))
 

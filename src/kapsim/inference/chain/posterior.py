@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 
 #: Kinds whose errors are normal, and the scales of the half-normal priors of what studies share and of what their
 #: figures scatter besides: points of the MADRS, logarithms, logits of shares, standard deviations.
-BETWEEN: Mapping[str, float] = {"points": 3.0, "ratio": 0.25, "share": 0.6, "effect": 0.3}
-WITHIN: Mapping[str, float] = {"points": 1.5, "ratio": 0.15, "share": 0.3, "effect": 0.15}
+BETWEEN: Mapping[str, float] = {"points": 3.0, "ratio": 0.25, "share": 0.6, "effect": 0.3, "spread": 0.15}
+WITHIN: Mapping[str, float] = {"points": 1.5, "ratio": 0.15, "share": 0.3, "effect": 0.15, "spread": 0.1}
 _LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
 

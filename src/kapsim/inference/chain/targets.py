@@ -1,8 +1,8 @@
 """Records → what the chain is fitted to: one number a figure, its sampling error, and the study that it shares.
 
-Figures are brought to scales on which errors are about normal: points of a scale as they are, ratios as logarithms,
-shares of people as logits, and signs as the test statistic that the study would have seen. Concentrations, acute
-effects and what the cortex was calibrated on are fitted apart and left out here.
+Figures are brought to scales on which errors are about normal: points of a scale as they are, ratios and the spread of
+people as logarithms, shares of people as logits, and signs as the test statistic that the study would have seen.
+Concentrations, acute effects and what the cortex was calibrated on are fitted apart and left out here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from kapsim.inference.predicting import simulable, standard_error
 from kapsim.validation.cases import Case, people_per_arm
 from kapsim.validation.figures import Figure
 from kapsim.validation.predictive import LEVEL, predict, sign_error, transformed
+from kapsim.validation.spreads import printed_spread, prints_spread, spread_figure
 
 Array = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ Array = NDArray[np.float64]
 DOMAINS = frozenset({"mood_single", "mood_repeated", "relapse", "therapy", "mind", "plasticity"})
 #: Regions and comparators that are inputs: they set what a trial is, and test nothing of the chain.
 EXCLUDED = ("takahashi2021.",)
-KINDS = ("points", "ratio", "share", "effect", "sign")
+KINDS = ("points", "spread", "ratio", "share", "effect", "sign")
 _KIND = {"log": "ratio", "percent": "ratio", "points": "points", "share": "share", "effect": "effect", "sign": "sign"}
 _PERCENT = 100.0
 #: Rows of a design from which the sampling error of a figure is taken where its source prints none.
@@ -99,75 +100,111 @@ def fitted(cases: Sequence[Case]) -> tuple[Case, ...]:
     )
 
 
-def values(case: Case, point: Point, found: Figure) -> Array:
-    """Return the model's figure on the scale of its kind, at each row, shape (row,).
+class Item(NamedTuple):
+    """One number of a record: its figure, or the spread of people around it."""
 
-    Parameters
-    ----------
-    case : Case
-    point : Point
-    found : Figure
-        Its parts have the shape (row, person).
-    """
-    if found.scale == "sign":
-        # as in a test of the study's own size
-        error = max(sign_error(found, people_per_arm(case.record, point)), 1e-9)
-        return np.asarray(found.join(*found.parts), dtype=float) / error
-    whole = transformed(found, np.asarray(found.join(*found.parts), dtype=float))
-    if found.scale == "share":
-        people = found.parts[0].shape[-1]
-        return logit((whole / _PERCENT * people + 0.5) / (people + 1.0))
-    return whole
+    key: str
+    case: Case
+    point: Point
+    spread: bool
+
+    @property
+    def size(self) -> int:
+        """People behind it."""
+        return people_per_arm(self.case.record, self.point)
 
 
-def targets(cases: Sequence[Case], found: Sequence[Figure | None], seed: int) -> Targets:
-    """Return what is fitted, with the sampling error of each figure.
+def items(cases: Sequence[Case]) -> list[Item]:
+    """Return everything that records are fitted to, in order.
 
     Parameters
     ----------
     cases : sequence of Case
         From `fitted`.
+    """
+    found = []
+    for case in cases:
+        assert case.subject is not None
+        for number, point in enumerate(case.points):
+            key = f"{case.record.id}:{number}"
+            found.append(Item(key, case, point, False))
+            if prints_spread(case.subject, point) and people_per_arm(case.record, point) > 1:
+                found.append(Item(f"{key}:spread", case, point, True))
+    return found
+
+
+def values(item: Item, found: Figure) -> Array:
+    """Return the model's number on the scale of its kind, at each row, shape (row,).
+
+    Parameters
+    ----------
+    item : Item
+    found : Figure
+        Its parts have the shape (row, person).
+    """
+    if item.spread:
+        found = spread_figure(found)
+    whole = np.asarray(found.join(*found.parts), dtype=float)
+    if found.scale == "sign":
+        # as in a test of the study's own size
+        return whole / max(sign_error(found, item.size), 1e-9)
+    if found.scale == "share":
+        people = found.parts[0].shape[-1]
+        return logit((whole / _PERCENT * people + 0.5) / (people + 1.0))
+    return transformed(found, whole)
+
+
+def targets(asked: Sequence[Item], found: Sequence[Figure | None], seed: int) -> Targets:
+    """Return what is fitted, with the sampling error of each figure.
+
+    Parameters
+    ----------
+    asked : sequence of Item
+        From `items`.
     found : sequence of Figure or None
-        Figures of these records at the rows of a design, for the sampling errors that sources do not print.
+        The figure of each at the rows of a design, for the sampling errors that sources do not print.
     seed : int
     """
-    keys, studies, kinds, observed, sampling = [], [], [], [], []
-    pairs = [(case, k, point) for case in cases for k, point in enumerate(case.points)]
-    for (case, number, point), figure in zip(pairs, found, strict=True):
+    rows = []
+    for item, figure in zip(asked, found, strict=True):
         if figure is None:
             continue
-        key = f"{case.record.id}:{number}"
-        value, error = _observed(case, point, figure, seed, key)
-        if not (math.isfinite(value) and math.isfinite(error)):
-            continue
-        keys.append(key)
-        studies.append(case.frame.study)
-        kinds.append(_KIND[figure.scale])
-        observed.append(value)
-        sampling.append(error)
-    return Targets(tuple(keys), tuple(studies), tuple(kinds), np.asarray(observed), np.asarray(sampling))
+        value, error = _observed_spread(item) if item.spread else _observed(item, figure, seed)
+        if math.isfinite(value) and math.isfinite(error):
+            rows.append(
+                (item.key, item.case.frame.study, "spread" if item.spread else _KIND[figure.scale], value, error)
+            )
+    keys, studies, kinds, observed, sampling = zip(*rows, strict=True)
+    return Targets(keys, studies, kinds, np.asarray(observed), np.asarray(sampling))
 
 
-def _observed(case: Case, point: Point, found: Figure, seed: int, key: str) -> tuple[float, float]:
+def _observed_spread(item: Item) -> tuple[float, float]:
+    printed = printed_spread(item.point)
+    assert printed is not None
+    # of a normal sample
+    return math.log(printed), math.sqrt(0.5 / (item.size - 1.0))
+
+
+def _observed(item: Item, found: Figure, seed: int) -> tuple[float, float]:
     """Return the published figure and its sampling error on the scale of its kind."""
-    size = people_per_arm(case.record, point)
+    case, point, size = item.case, item.point, item.size
     if found.scale == "sign":
         return float(np.sign(point.value)), 1.0
     if found.scale == "share":
         share = (point.value * (1.0 if case.record.outcome.unit == "%" else _PERCENT)) / _PERCENT
         counted = share * size
-        return float(logit((counted + 0.5) / (size + 1.0))), math.sqrt(
-            1.0 / (counted + 0.5) + 1.0 / (size - counted + 0.5)
-        )
+        error = math.sqrt(1.0 / (counted + 0.5) + 1.0 / (size - counted + 0.5))
+        return float(logit((counted + 0.5) / (size + 1.0))), error
     value = float(transformed(found, np.asarray(point.value, dtype=float)))
     # the transformation's slope turns a printed error into one of the figure that is fitted
     step = 1e-4 * max(abs(point.value), 1.0)
     slope = float(transformed(found, np.asarray(point.value + step)) - value) / step
-    error = standard_error(point, size)
-    if error is not None:
-        return value, abs(slope) * error
-    few = [part[:REFERENCE_ROWS] for part in found.parts]
-    return value, predict(found._replace(parts=tuple(few)), size, seed, key).sampling_sd
+    error_printed = standard_error(point, size)
+    if error_printed is not None:
+        return value, abs(slope) * error_printed
+    few = tuple(part[:REFERENCE_ROWS] for part in found.parts)
+    # what studies share is a parameter of the fit
+    return value, predict(found._replace(parts=few, shared=0.0), size, seed, item.key).sampling_sd
 
 
 def logit(share: Array | float) -> Array:
@@ -178,4 +215,4 @@ def logit(share: Array | float) -> Array:
 
 #: Test statistic beyond which a study reports a change.
 CRITICAL = float(norm.ppf(1.0 - LEVEL / 2))
-__all__ = ["CRITICAL", "KINDS", "Targets", "fitted", "targets", "values"]
+__all__ = ["CRITICAL", "KINDS", "Item", "Targets", "fitted", "items", "targets", "values"]
