@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.applicability import applicability
 from kapsim.concentrations import plasma
 from kapsim.course import Course, drugs_seen, metabolite_volumes
 from kapsim.errors import SolverError
@@ -177,6 +178,7 @@ def label(
         **provenance,
         "parameters_used": json.dumps(list(dict.fromkeys(used))),
         "records_used": json.dumps(course.kinetics.records()),
+        "applicability": applicability(protocol, patient).to_json(),
         "doses": json.dumps(
             [
                 {

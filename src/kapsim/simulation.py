@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.applicability import applicability
 from kapsim.course import Course, build_course, drugs_seen, metabolite_volumes
 from kapsim.engine.exponential import (
     EVENT_BLOCK,
@@ -167,7 +168,7 @@ def simulate_people(
     switches = variant_switches(variant)
     course = build_course(protocol, people, resolution, kinetics, at=at)
     # the solver leaves the interpreter free for most of its time: load what labels the results meanwhile
-    loading = threading.Thread(target=import_module, args=("xarray",), daemon=True)
+    loading = threading.Thread(target=_load_for_labels, args=(protocol, patient), daemon=True)
     loading.start()
     say("solving")
     states, amounts = integrate(course, people, switches)
@@ -177,6 +178,12 @@ def simulate_people(
     if ratings is not None:
         about["rating_error"] = "1"
     return label(protocol, patient, people, course, states, amounts, about, ratings)
+
+
+def _load_for_labels(protocol: Protocol, patient: Patient | None) -> None:
+    import_module("xarray")
+    # reads the observed records, once in a process
+    applicability(protocol, patient)
 
 
 def integrate(course: Course, people: People, switches: Switches) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_format
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -216,6 +217,7 @@ def account(dataset: xr.Dataset) -> dict[str, Any]:
             "draws": int(dataset.attrs["draws"]),
         },
         "endpoints": {name: _endpoint(endpoint) for name, endpoint in endpoints(dataset).items()},
+        "applicability": json_format.loads(dataset.attrs["applicability"]),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -11,7 +12,16 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["CoMedicationEvent", "DoseEvent", "Place", "PracticeLevel", "Regimen", "SessionEvent", "StressorEvent"]
+__all__ = [
+    "CoMedicationEvent",
+    "DoseEvent",
+    "Place",
+    "PracticeLevel",
+    "Regimen",
+    "SessionEvent",
+    "StressorEvent",
+    "occasions",
+]
 
 Place = Literal["preparation", "in_session", "integration", "standalone"]
 
@@ -150,3 +160,9 @@ class Regimen(Protocol):
     def rating_times(self) -> tuple[float, ...]:
         """Return the visits at which scales are rated, h."""
         ...
+
+
+def occasions(starts: Iterable[float]) -> int:
+    """Return the number of occasions of doses at `starts` (h): those within an hour of each other are one."""
+    times = sorted(starts)
+    return sum(1 for k, time in enumerate(times) if k == 0 or time - times[k - 1] > 1.0)

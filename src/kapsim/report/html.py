@@ -18,7 +18,7 @@ from kapsim.report.page import figure_item, provenance, render, write_page
 from kapsim.report.panels import PANELS
 from kapsim.report.spread import EndpointLike, parameter_draws, summarise_endpoint
 from kapsim.report.story import CLAUSES, Measure
-from kapsim.report.summary import range_text, shown_unit, value_text
+from kapsim.report.summary import range_text, run_applicability, shown_unit, value_text
 from kapsim.report.theme import number_text, percent_text, unit_text
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _CONTENTS = (
     ("endpoints", "Endpoints"),
     ("figures", "Courses"),
     ("story", "The account, clause by clause"),
+    ("evidence", "How far from the evidence"),
     ("assumed", "What is assumed"),
     ("limits", "Limits of use"),
     ("safety", "Safety"),
@@ -253,6 +254,7 @@ def report_html(
             "spread_note": spread_note,
             "figures": figures,
             "clauses": _clauses(dataset),
+            "evidence": run_applicability(dataset),
             "parameter_count": len(used),
             "statuses": [(status, statuses[status]) for status in _STATUSES if statuses[status]],
             "assumed": [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from kapsim.applicability import Applicability
 from kapsim.report.spread import EndpointLike, EndpointSummary, parameter_draws, summarise_endpoint
 from kapsim.report.theme import number_text, percent_text, unit_text
 from kapsim.statements import BEYOND_SURFACE, DISCLAIMER
@@ -79,10 +80,22 @@ def share_beyond_surface(dataset: xr.Dataset) -> float:
     return float((dataset["surface_excess"].values > 0.0).any(axis=1).mean())
 
 
+def evidence_lines(dataset: xr.Dataset) -> list[str]:
+    """Return how far the run stands from the evidence, a line for each standing; none for results that do not say."""
+    found = run_applicability(dataset)
+    return [] if found is None else [f"evidence, {line}" for line in found.lines()]
+
+
+def run_applicability(dataset: xr.Dataset) -> Applicability | None:
+    """Return how far the run stands from the evidence, None for results that do not say."""
+    text = dataset.attrs.get("applicability")
+    return None if not text else Applicability.from_json(str(text))
+
+
 def print_summary(
     dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike], *, console: Console | None = None
 ) -> None:
-    """Print the endpoints of a run and the one-line disclaimer.
+    """Print the endpoints of a run, how far it stands from the evidence, and the one-line disclaimer.
 
     Parameters
     ----------
@@ -100,4 +113,6 @@ def print_summary(
     left = share_beyond_surface(dataset)
     if left > 0.0:
         out.print(BEYOND_SURFACE.format(share=percent_text(left)), style="dim", highlight=False)
+    for line in evidence_lines(dataset):
+        out.print(line, highlight=False, markup=False)
     out.print(DISCLAIMER, style="dim", highlight=False)

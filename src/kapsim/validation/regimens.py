@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from kapsim.evidence.schema import ObservedDose, ObservedRecord, Regimen
 from kapsim.protocol import Protocol
+from kapsim.protocol.events import occasions
 from kapsim.protocol.schema import METABOLIC
 from kapsim.validation.groups import NOT_HUMAN
 from kapsim.validation.independence import StudyName, record_study
@@ -85,8 +86,7 @@ class Treatment:
     @property
     def occasions(self) -> int:
         """Number of dosing occasions: doses within an hour of each other are one."""
-        times = sorted(time for dose in self.doses if dose.drug in _KETAMINE for time in dose.at_h)
-        return sum(1 for k, time in enumerate(times) if k == 0 or time - times[k - 1] > 1.0)
+        return occasions(time for dose in self.doses if dose.drug in _KETAMINE for time in dose.at_h)
 
     def protocol(self, name: str, horizon_h: float, ratings: Iterable[float]) -> Protocol:
         """Return the protocol of this treatment.
