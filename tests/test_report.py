@@ -15,9 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import synthetic
-from kapsim import statements
+from kapsim import statements, story
 from kapsim.errors import InputError
-from kapsim.report import story
 from kapsim.report.bands import decimate, patient_quantiles
 from kapsim.report.compare import cluster_interval, compare
 from kapsim.report.figures import FIGURES, figure_spec, plot, table_of

@@ -14,6 +14,7 @@ from kapsim._version import __version__
 from kapsim.errors import InputError, KapsimError, SolverError
 
 if TYPE_CHECKING:
+    from kapsim.attribution.explanation import explain
     from kapsim.outcomes import endpoints
     from kapsim.patient import load_patient
     from kapsim.protocol import load_protocol
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _LATE = {
     "compare": "kapsim.report.compare",
     "endpoints": "kapsim.outcomes",
+    "explain": "kapsim.attribution.explanation",
     "load_patient": "kapsim.patient",
     "load_protocol": "kapsim.protocol",
     "load_results": "kapsim.store",
@@ -42,6 +44,7 @@ __all__ = [
     "compare",
     "endpoints",
     "errors",
+    "explain",
     "load_patient",
     "load_protocol",
     "load_results",

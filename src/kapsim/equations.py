@@ -14,7 +14,7 @@ from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.kinetics import Body
 from kapsim.mechanisms.pharmacokinetics import Pharmacokinetics
 from kapsim.mechanisms.receptor import Block
-from kapsim.mechanisms.switches import Switches
+from kapsim.mechanisms.switches import KNOCKOUTS, Switches
 from kapsim.model import STATES, Model
 
 if TYPE_CHECKING:
@@ -63,7 +63,13 @@ def link_equations(link: str) -> Equations:
     values = parameter_symbols()
     if link == "pharmacokinetics":
         return _kinetics(values)
-    switches = Switches(*(_symbol(rf"\mathrm{{switch {name.replace('_', ' ')}}}") for name in Switches._fields))
+    # what no variant switches stands in the equations as it is
+    switches = Switches(
+        *(
+            1 if name in KNOCKOUTS else _symbol(rf"\mathrm{{switch {name.replace('_', ' ')}}}")
+            for name in Switches._fields
+        )
+    )
     model = Model.build(values, switches)
     builders = {
         "receptor": _receptor,

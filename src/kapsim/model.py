@@ -169,7 +169,7 @@ class Model:
         block = mark("block", self.receptor.block(drugs, setting, self.switches))
         strength = mark("strength", self.plasticity.strength(state.plasticity))
         at_rest = mark("strength_rest", self.plasticity.strength(rest.plasticity))
-        opening = mark("opening", self.plasticity.opening(state.plasticity))
+        opening = mark("opening", self.switches.opening * self.plasticity.opening(state.plasticity))
         madrs, hama = mark(
             "scores",
             self.mood.scores(

@@ -203,7 +203,7 @@ def integrate(course: Course, people: People, switches: Switches) -> tuple[Array
     home = model.rest(people.traits)
     rest = np.stack([value + np.zeros(people.size) for value in flatten(home)])
     decay = resting_decay(model, people, rest)
-    plan = _plan(course, decay)
+    plan = solver_plan(course, decay)
     args = {
         "values": np.stack([people.values[identifier] for identifier in Model.parameter_ids()]),
         "switches": np.asarray(switches, dtype=float),
@@ -264,7 +264,7 @@ def resting_decay(model: Model, people: People, rest: Array) -> Array:
     return np.where(decay > 1e-6, decay, 0.0)
 
 
-def _plan(course: Course, decay: Array) -> Plan:
+def solver_plan(course: Course, decay: Array) -> Plan:
     """Fill and pad the solver's tables."""
     grid = course.grid
     steps = len(grid.size_index)

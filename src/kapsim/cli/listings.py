@@ -35,6 +35,13 @@ SWITCH_TEXTS = {
     "equal_affinity": "R-ketamine binds nearly as well as S-ketamine, the racemate as before",
     "whole_brain": "the network is read from the whole-brain model's response surface (without it, a pair of nodes)",
     "links": "everything from brain to mood (without it, expectancy alone)",
+    "surge": "the glutamate surge reaches translation",
+    "resting_block": "block of receptors at rest reaches translation",
+    "connections": "new connections and neurons reach mood",
+    "quieting": "changes of the default mode network reach rumination and learning",
+    "opening": "the plasticity window acts on belief and learning",
+    "therapy": "corrective experience teaches",
+    "expectancy": "expectancy and care reach mood",
 }
 _FORMATS = {"cite": ("text", "bibtex"), "equations": ("text", "latex")}
 

@@ -100,8 +100,9 @@ class Mind(Mechanism):
 
         `alliance` scales corrective experience, `expectation` the person's readiness to expect help, both per person.
         """
+        dmn = dmn - (1.0 - switches.quieting) * (dmn - dmn_rest)
         gain = self.gain(state, window, dmn_rest - dmn, switches)
-        corrective = self.learning * alliance * (setting.therapy + setting.practice)
+        corrective = switches.therapy * self.learning * alliance * (setting.therapy + setting.practice)
         # negative thinking that keeps the person's own belief at rest
         negative = (rest.belief - rest.schema) / (self.tau_belief * rest.rumination * (1.0 - rest.belief))
         shift = state.belief - state.schema

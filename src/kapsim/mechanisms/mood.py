@@ -60,11 +60,11 @@ class Mood(Mechanism):
 
     def shifts(self, now: Carriers, rest: Carriers, gate: Value, switches: Switches) -> tuple[Value, Value, Value]:
         """Latent shift from baseline by synapses, by thought, by expectancy and care (logits, negative = better)."""
-        synaptic = self.anhedonia * (now.anhedonia - rest.anhedonia) * gate
-        synaptic = synaptic + self.sickness * (now.sickness - rest.sickness)
-        synaptic = synaptic - self.neurogenesis * (now.neurogenesis - rest.neurogenesis)
+        grown = self.anhedonia * (now.anhedonia - rest.anhedonia) * gate
+        grown = grown - self.neurogenesis * (now.neurogenesis - rest.neurogenesis)
+        synaptic = switches.connections * grown + self.sickness * (now.sickness - rest.sickness)
         thought = self.belief * (now.belief - rest.belief) + self.rumination * (now.rumination - rest.rumination)
-        unspecific = -self.expectancy * now.expectancy - self.care * now.care
+        unspecific = -switches.expectancy * (self.expectancy * now.expectancy + self.care * now.care)
         return switches.links * synaptic, switches.links * thought, unspecific
 
     def scores(

@@ -101,8 +101,9 @@ class Plasticity(Mechanism):
         evoked = self.ampa_drive(state, surge + hnk, setting)
         indirect = switches.indirect * (1.0 - self.direct_share)
         direct = switches.direct * self.direct_share
-        arms = indirect * self.indirect_gain * positive_part(evoked, self.threshold)
-        return (arms + direct * self.direct_gain * tone * block) / (indirect + direct)
+        arms = switches.surge * indirect * self.indirect_gain * positive_part(evoked, self.threshold)
+        arms = arms + switches.resting_block * direct * self.direct_gain * tone * block
+        return arms / (indirect + direct)
 
     def rates(
         self,

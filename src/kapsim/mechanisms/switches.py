@@ -15,6 +15,12 @@ class Switches(NamedTuple):
     brain to mood, so that 0 leaves expectancy alone; `equal_affinity`: R-ketamine binds nearly as well as S-ketamine;
     `whole_brain`: the network is read from the response surface of the whole-brain model; without it, a pair of nodes
     with assumed gains stands in its place.
+
+    Those of `KNOCKOUTS` are on in every variant: with them links are knocked out, and they leave rest alone.
+    `surge` and `resting_block`: the arms of translation, none of whose weight goes to the other; `connections`: growth
+    of connections and neurons reaches mood; `quieting`: changes of the default mode network reach the mind; `opening`:
+    the plasticity window acts on the mind; `therapy`: corrective experience teaches; `expectancy`: expectancy and care
+    reach mood.
     """
 
     indirect: float = 1.0
@@ -30,7 +36,17 @@ class Switches(NamedTuple):
     links: float = 1.0
     equal_affinity: float = 0.0
     whole_brain: float = 1.0
+    surge: float = 1.0
+    resting_block: float = 1.0
+    connections: float = 1.0
+    quieting: float = 1.0
+    opening: float = 1.0
+    therapy: float = 1.0
+    expectancy: float = 1.0
 
+
+#: Switches that no variant touches: what they switch off is taken out of a prediction to see what it carries.
+KNOCKOUTS = ("surge", "resting_block", "connections", "quieting", "opening", "therapy", "expectancy")
 
 #: Named variants: what is switched, against the standard model.
 VARIANTS: dict[str, Switches] = {

@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from kapsim.report.figures import FIGURES, figure_spec, plot
     from kapsim.report.html import report_html, write_report
     from kapsim.report.spread import EndpointSummary, VarianceComponents, summarise_endpoint, variance_components
-    from kapsim.report.story import CLAUSES
     from kapsim.report.summary import print_summary, summary_table
 
 __all__ = [
-    "CLAUSES",
     "FIGURES",
     "Comparison",
     "Difference",
@@ -40,7 +38,6 @@ _HOMES = {
     "figures": ("FIGURES", "figure_spec", "plot"),
     "html": ("report_html", "write_report"),
     "spread": ("EndpointSummary", "VarianceComponents", "summarise_endpoint", "variance_components"),
-    "story": ("CLAUSES",),
     "summary": ("print_summary", "summary_table"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -17,9 +17,9 @@ from kapsim.report.figures import event_list, figure_spec, long_name, panel_rows
 from kapsim.report.page import figure_item, provenance, render, write_page
 from kapsim.report.panels import PANELS
 from kapsim.report.spread import EndpointLike, parameter_draws, summarise_endpoint
-from kapsim.report.story import CLAUSES, Measure
 from kapsim.report.summary import range_text, run_applicability, shown_unit, value_text
 from kapsim.report.theme import number_text, percent_text, unit_text
+from kapsim.story import CLAUSES, Measure
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,13 +15,12 @@ from pydantic import ValidationError
 
 from kapsim.evidence.schema import ObservedDose, ObservedRecord, Regimen
 from kapsim.protocol import Protocol
+from kapsim.protocol.changes import control_of
 from kapsim.protocol.events import occasions
 from kapsim.protocol.schema import METABOLIC
 from kapsim.validation.groups import NOT_HUMAN
 from kapsim.validation.independence import StudyName, record_study
 
-#: Controls of a blinded comparison, by the way the drug is given.
-_PLACEBO = {"iv": "saline", "im": "saline", "sc": "saline", "intranasal": "placebo_nasal"}
 _KETAMINE = frozenset({"ketamine", "esketamine", "arketamine"})
 _CONTROLS = frozenset({"saline", "placebo", "placebo_nasal", "midazolam"})
 #: The usual control dose of the observed records, given where a record names midazolam as comparison.
@@ -215,7 +214,7 @@ def without_drug(own: Treatment, control: str) -> Treatment:
                 update = {"drug": "midazolam", "route": "iv", "at_h": tuple(starts), **_MIDAZOLAM}
                 doses.append(dose.model_copy(update=update))
         else:
-            drug = _PLACEBO.get(dose.route, "placebo")
+            drug = control_of(dose.route)
             minutes = dose.duration_min if dose.route == "iv" else 0.0
             doses.append(dose.model_copy(update={"drug": drug, "amount": 0.0, "unit": "mg", "duration_min": minutes}))
     return replace(own, doses=tuple(doses), extended_release=False)
