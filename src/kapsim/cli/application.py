@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kapsim.cli import brain, calibrating, checking, comparing, exporting, listings, runs, tables, validating
+from kapsim.cli import brain, calibrating, checking, comparing, explaining, exporting, listings, runs, tables, validating
 from kapsim.cli.options import NOTE
 from kapsim.errors import KapsimError
 from kapsim.evidence import cli as evidence_cli
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command(epilog=NOTE)(runs.run)
 app.command(epilog=NOTE)(comparing.compare)
+app.command(epilog=NOTE)(explaining.explain)
 app.command(epilog=NOTE)(runs.demo)
 app.command(epilog=NOTE)(tables.events)
 app.add_typer(exporting.export_app, epilog=NOTE)

@@ -53,3 +53,20 @@ def print_json(content: Mapping[str, Any]) -> None:
 def number(value: float) -> float | None:
     """Return a number fit for JSON: null where there is none."""
     return float(value) if math.isfinite(value) else None
+
+
+def check_target(path: Path) -> None:
+    """Raise before the work begins where its result could not be written."""
+    import os
+
+    from kapsim.errors import InputError
+
+    if path.is_dir():
+        raise InputError(f"{path}: there is a folder of that name; give a file")
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(
+            f"{path}: there is no folder {str(folder)!r}; make it first, or give a file in an existing one"
+        )
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: the folder cannot be written to; choose another")

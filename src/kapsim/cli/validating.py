@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kapsim.cli.options import Kinetics, Seed, Variant
+from kapsim.cli.options import Kinetics, Seed, Variant, check_target
 from kapsim.cli.progress import stages
 from kapsim.cli.runs import output
 
@@ -73,7 +73,7 @@ def validate(
     records = load_observed(files or None)
     targets = [path for path in (json, html) if path is not None]
     for path in targets:
-        _check_target(path)
+        check_target(path)
     with stages(None) as begin:
         validation = hold(
             records,
@@ -104,23 +104,6 @@ def validate(
         typer.echo(f"written: {path}")
     if validation.failures:
         raise typer.Exit(1)
-
-
-def _check_target(path: Path) -> None:
-    """Raise before the work begins where its result could not be written."""
-    import os
-
-    from kapsim.errors import InputError
-
-    if path.is_dir():
-        raise InputError(f"{path}: there is a folder of that name; give a file")
-    folder = path.parent
-    if not folder.is_dir():
-        raise InputError(
-            f"{path}: there is no folder {str(folder)!r}; make it first, or give a file in an existing one"
-        )
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{path}: the folder cannot be written to; choose another")
 
 
 def _print(validation: Validation) -> None:
