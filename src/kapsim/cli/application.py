@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from kapsim.cli import brain, calibrating, checking, comparing, explaining, exporting, listings, runs, tables, validating
+from kapsim.cli import (
+    brain,
+    calibrating,
+    checking,
+    comparing,
+    explaining,
+    exporting,
+    listings,
+    runs,
+    tables,
+    validating,
+)
 from kapsim.cli.options import NOTE
 from kapsim.errors import KapsimError
 from kapsim.evidence import cli as evidence_cli
