@@ -24,6 +24,7 @@ from kapsim.exchange.sbml.unit_definitions import Dimension, Literals, UnitError
 from kapsim.mechanisms.switches import VARIANTS
 from kapsim.protocol import load_protocol, named_protocols, parse_protocol
 from kapsim.simulation import simulate_people
+from selection import some
 
 FINE = Resolution().finer(16)
 TOLERANCE = 1e-5
@@ -44,11 +45,6 @@ doses:
   - {drug: esketamine, route: iv, amount: 100 ng/mL, duration: 20 min, at: 2 h}
 co_medication: [{drug: clarithromycin, from: 0 h, until: 30 h}]
 """
-
-
-def _some(names, *always):
-    """Return all names, of which those not in `always` only run with the slow checks."""
-    return [name if name in always else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +103,7 @@ def test_a_wrong_constant_would_be_seen(single_infusion):
     assert difference > 10 * TOLERANCE
 
 
-@pytest.mark.parametrize("variant", _some(VARIANTS, "direct", "node_pair", "expectancy_only"))
+@pytest.mark.parametrize("variant", some(VARIANTS, "direct", "node_pair", "expectancy_only"))
 def test_variants_differ_in_their_switches_alone(variant, single_infusion):
     system = export_system("single_infusion", variant=variant)
     switches = {item.id: item.value for item in system.constants if item.id.startswith("switch_")}
@@ -121,7 +117,7 @@ def test_variants_differ_in_their_switches_alone(variant, single_infusion):
     assert rest(system) == rest(single_infusion)
 
 
-@pytest.mark.parametrize("protocol", _some(named_protocols(), "kap_six_sessions", "midazolam_infusion", "no_treatment"))
+@pytest.mark.parametrize("protocol", some(named_protocols(), "kap_six_sessions", "midazolam_infusion", "no_treatment"))
 def test_every_protocol_is_valid_with_units(protocol):
     assert problems(sbml_text(export_system(protocol))) == []
 

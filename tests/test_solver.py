@@ -28,6 +28,7 @@ from kapsim.model import STATES, state_names, variant_switches
 from kapsim.patient.sampling import People, sample_people
 from kapsim.protocol import Protocol, load_protocol, named_protocols
 from kapsim.simulation import integrate
+from selection import some
 
 Array = NDArray[np.float64]
 
@@ -90,7 +91,12 @@ def beyond(found: dict[str, float], tolerance: float) -> dict[str, float]:
     return {name: error for name, error in found.items() if not error <= tolerance}
 
 
-@pytest.mark.parametrize("name", named_protocols())
+@pytest.mark.parametrize(
+    "name",
+    some(
+        named_protocols(), "anaesthetic_bolus", "kap_sublingual", "midazolam_infusion", "single_infusion_with_training"
+    ),
+)
 def test_named_protocols_agree_with_lsoda_in_every_state_and_compartment(name: str) -> None:
     assert not beyond(errors(load_protocol(name), TYPICAL), 1e-5)
 
@@ -101,7 +107,7 @@ def test_other_routes_and_medicines_agree_with_lsoda(name: str, tolerance: float
     assert not beyond(errors(reference.protocol(ODD[name], horizon="1 wk"), TYPICAL), tolerance)
 
 
-@pytest.mark.parametrize("variant", ["hnk", "fast_tnf", "slow_down", "il6_up", "direct"])
+@pytest.mark.parametrize("variant", some(["hnk", "fast_tnf", "slow_down", "il6_up", "direct"], "fast_tnf", "direct"))
 def test_variants_agree_with_lsoda(variant: str) -> None:
     assert not beyond(errors(load_protocol("single_infusion"), TYPICAL, variant=variant), 1e-5)
 
@@ -112,7 +118,7 @@ def test_variants_agree_with_lsoda(variant: str) -> None:
 
 
 @pytest.mark.parametrize("patient", [0, 1])
-@pytest.mark.parametrize("name", ["single_infusion", "kap_six_sessions"])
+@pytest.mark.parametrize("name", some(["single_infusion", "kap_six_sessions"], "single_infusion"))
 def test_sampled_people_agree_with_lsoda(name: str, patient: int) -> None:
     assert not beyond(errors(load_protocol(name), SAMPLED, patient), 1e-4)
 
