@@ -28,24 +28,24 @@ def geometric(a: Array) -> Array:
     return np.asarray(np.exp(np.mean(np.log(np.maximum(a, 1e-300)), axis=-1)))
 
 
-def _over(a: Array, b: Array) -> Array:
+def over(a: Array, b: Array) -> Array:
     """Return a / b; not a number where nothing is to be divided by."""
     return np.asarray(np.where(b != 0.0, a / np.where(b != 0.0, b, 1.0), np.nan))
 
 
 def ratio_of(central: Callable[..., Array]) -> Callable[..., Array]:
     """Return the centre of the ratios within people."""
-    return lambda a, b: central(_over(a, b))
+    return lambda a, b: central(over(a, b))
 
 
 def ratio_of_geometric(a: Array, b: Array) -> Array:
     """Ratio of geometric means."""
-    return _over(geometric(a), geometric(b))
+    return over(geometric(a), geometric(b))
 
 
 def ratio_of_means(a: Array, b: Array) -> Array:
     """Ratio of means."""
-    return _over(a.mean(axis=-1), b.mean(axis=-1))
+    return over(a.mean(axis=-1), b.mean(axis=-1))
 
 
 def percent(a: Array, b: Array) -> Array:

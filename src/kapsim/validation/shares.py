@@ -111,10 +111,10 @@ def relapse(subject: Subject, point: Point, ask: Ask) -> Figure:
             raise NotSimulableError("no source gives the length of the phase")
         end = own.end_h
     if statistic == "hazard_ratio":
-        other = subject.other(_stopped(own))
-        parts = (*_follow(subject, subject.arm, end, ask), *_follow(subject, other, end, ask))
+        other = subject.other(stopped(own))
+        parts = (*follow(subject, subject.arm, end, ask), *follow(subject, other, end, ask))
         return Figure(parts, hazard_ratio, "log", False, (0.0,) * len(parts))
-    entered, lost, time = _follow(subject, subject.arm, end, ask)
+    entered, lost, time = follow(subject, subject.arm, end, ask)
     if statistic == "median_time":
         factor = unit_factor("h", record.outcome.unit)
         return Figure((entered, lost, time * factor), median_time, "log", True, (0.0,) * 3)
@@ -125,16 +125,17 @@ def relapse(subject: Subject, point: Point, ask: Ask) -> Figure:
     return Figure((entered, still), lambda e, a: factor * share_of(a, e), "share", True, (0.0, 0.0))
 
 
-def _phase_start(treatment: Treatment) -> float:
+def phase_start(treatment: Treatment) -> float:
+    """Return the hour at which the phase about relapse begins: the record's zero, or its second regimen."""
     if treatment.start_h < 0.0:
         return 0.0
     starts = sorted(dose.at_h[0] for dose in treatment.doses)
     return starts[1] if len(starts) > 1 else 0.0
 
 
-def _stopped(own: Treatment) -> Treatment:
+def stopped(own: Treatment) -> Treatment:
     """Return the same course with a control in place of every dose from the start of the phase on."""
-    begin, kept = _phase_start(own), []
+    begin, kept = phase_start(own), []
     for dose in own.doses:
         before = tuple(time for time in dose.at_h if time < begin)
         after = tuple(time for time in dose.at_h if time >= begin)
@@ -148,10 +149,10 @@ def _stopped(own: Treatment) -> Treatment:
     return Treatment(tuple(kept), own.therapy, own.co_medication, own.masking, own.extended_release)
 
 
-def _follow(subject: Subject, arm: Arm, end: float, ask: Ask) -> tuple[Array, Array, Array]:
+def follow(subject: Subject, arm: Arm, end: float, ask: Ask) -> tuple[Array, Array, Array]:
     """Return, for each person, entry (responding when the phase begins), relapse by its end, and time under risk, h."""
     variable = subject.observable.variable
-    begin, first = _phase_start(arm.treatment), arm.treatment.start_h
+    begin, first = phase_start(arm.treatment), arm.treatment.start_h
     weekly = {float(hour) for hour in np.arange(begin + _WEEK, end, _WEEK)}
     visits = tuple(sorted({*weekly, max(end, begin)}))
     scores = ask(arm, Want(variable, "at", visits))
@@ -171,5 +172,5 @@ def _still_responding(subject: Subject, end: float, ask: Ask) -> Array:
     variable, arm = subject.observable.variable, subject.arm
     before = ask(arm, Want(variable, "at", (arm.treatment.start_h,)))
     now = ask(arm, Want(variable, "at", (end,)))
-    then = ask(arm, Want(variable, "at", (_phase_start(arm.treatment),)))
+    then = ask(arm, Want(variable, "at", (phase_start(arm.treatment),)))
     return (_responded(now, before, "") * _responded(then, before, ""))[..., 0]
