@@ -1,6 +1,7 @@
 """Write the tables and plots of docs/validation.md from a run: `python scripts/validation_docs.py` (some 10 minutes).
 
-What stands between a pair of markers is replaced; the explanations around them are written by hand.
+What stands between a pair of markers is replaced; the explanations around them are written by hand. `--patterns` runs
+and replaces the patterns of the clinical record alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import plotly.graph_objects as go
 from pictures import ROOT, take
 
+from kapsim.report.patterns_page import COLUMNS, counts_text, pattern_rows
 from kapsim.report.theme import template
 from kapsim.report.validation_page import (
     CLASS_WORDS,
@@ -23,6 +25,7 @@ from kapsim.report.validation_page import (
 )
 from kapsim.validation import Validation, validate
 from kapsim.validation.limits import limits
+from kapsim.validation.patterns import Patterns, judge_patterns
 from kapsim.validation.summary import immune_signs, misfits, summaries
 
 PAGE = ROOT / "docs" / "validation.md"
@@ -40,16 +43,17 @@ SCORES = (
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--no-pictures", action="store_true", help="tables only")
+    parser.add_argument("--patterns", action="store_true", help="the table of patterns only")
     options = parser.parse_args()
-    validation = validate(progress=lambda text: print(text, file=sys.stderr))
-    text = PAGE.read_text(encoding="utf-8")
-    for name, block in blocks(validation).items():
-        if f"<!-- {name}: begin -->\n" not in text or f"<!-- {name}: end -->" not in text:
-            raise SystemExit(f"{PAGE.name} has no markers for {name!r}")
-        head, _, rest = text.partition(f"<!-- {name}: begin -->\n")
-        after = rest.partition(f"<!-- {name}: end -->")[2]
-        text = f"{head}<!-- {name}: begin -->\n{block}\n<!-- {name}: end -->{after}"
-    PAGE.write_text(text, encoding="utf-8")
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    replace({"patterns": patterns_block(judge_patterns(progress=say))})
+    if options.patterns:
+        return 0
+    validation = validate(progress=say)
+    replace(blocks(validation))
     if not options.no_pictures:
         scored = [record for record in validation.records if record.status == "scored"]
         for key, title, spec in scatter_specs(scored):
@@ -58,6 +62,23 @@ def main() -> int:
             figure.update_layout(margin={"t": 110})
             take(figure, PICTURES / f"validation_{key}.png", WIDTH, HEIGHT)
     return 0
+
+
+def replace(found: dict[str, str]) -> None:
+    """Put each block between its markers."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, block in found.items():
+        if f"<!-- {name}: begin -->\n" not in text or f"<!-- {name}: end -->" not in text:
+            raise SystemExit(f"{PAGE.name} has no markers for {name!r}")
+        head, _, rest = text.partition(f"<!-- {name}: begin -->\n")
+        after = rest.partition(f"<!-- {name}: end -->")[2]
+        text = f"{head}<!-- {name}: begin -->\n{block}\n<!-- {name}: end -->{after}"
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def patterns_block(found: Patterns) -> str:
+    rows = [[row[key] for key, _ in COLUMNS] for row in pattern_rows(found)]
+    return f"{counts_text(found)}\n\n{table(tuple(heading for _, heading in COLUMNS), rows)}"
 
 
 def blocks(validation: Validation) -> dict[str, str]:

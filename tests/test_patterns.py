@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kapsim.cli.application import main
 from kapsim.errors import InputError
 from kapsim.evidence import load_evidence, load_observed, load_parameters
+from kapsim.report.patterns_page import COLUMNS, counts_text, pattern_rows
 from kapsim.validation.arms import Arm, Want
 from kapsim.validation.groups import DRAWS, PATIENTS
 from kapsim.validation.patterns.courses import ELDERLY, OLDEST
 from kapsim.validation.patterns.criteria import ORDER_SHARE, Criterion, Judged, Pattern, judge, verdict
 from kapsim.validation.patterns.one_dose import FAVA_FULL, FAVA_HIGH, FAVA_LOW
 from kapsim.validation.patterns.readings import Published, control_of, dosed, masked, typical
-from kapsim.validation.patterns.run import patterns, published, requests
+from kapsim.validation.patterns.run import Patterns, account, patterns, published, requests
 from kapsim.validation.regimens import NotSimulableError
 from kapsim.validation.subject import Ask, Figure
 
@@ -27,6 +31,7 @@ PARAMETERS = load_parameters()
 EVIDENCE = load_evidence()
 RECORDS = {record.id: record for record in load_observed()}
 EXCLUDED = {14, 16}
+GOLDEN = Path(__file__).parent / "golden" / "patterns_keys.json"
 #: Severity before and its spread between people, points of the MADRS.
 BEFORE, SD = 34.0, 5.0
 
@@ -260,3 +265,75 @@ def test_twice_must_equal_thrice(every: dict[int, Pattern]) -> None:
     assert alike.verdict == "met"
     apart = judge(every[8], trial(lambda arm: 3.0 * times(arm) if of_drug(arm) else 4.5), 0)
     assert not apart.parts[-1].holds
+
+
+# --- how they are shown -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made_up(every: dict[int, Pattern]) -> Patterns:
+    """Return every pattern judged on answers in which any drug brings 14 points and any control 4."""
+    ask = trial(lambda arm: 14.0 if of_drug(arm) else 4.0)
+    judged = tuple(judge(pattern, ask, 0) for pattern in every.values())
+    return Patterns(judged, (), {"seed": "0"})
+
+
+def test_the_data_keep_their_keys(made_up: Patterns) -> None:
+    found = json.loads(json.dumps(account(made_up), allow_nan=False))
+    part = found["patterns"][1]["parts"][0]
+    keys = {
+        "keys": sorted(found),
+        "pattern": sorted(found["patterns"][0]),
+        "part": sorted(part),
+        "cited": sorted(part["cited"][0]),
+    }
+    assert keys == json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert sum(found["counts"].values()) == 19
+    assert [item["number"] for item in found["patterns"]] == list(range(1, 20))
+
+
+def test_the_table_has_a_row_for_every_part_and_for_what_is_left_out(made_up: Patterns) -> None:
+    rows = pattern_rows(made_up)
+    assert all(list(row) and set(row) == {key for key, _ in COLUMNS} for row in rows)
+    assert [row["number"] for row in rows if row["number"]] == [str(number) for number in range(1, 20)]
+    assert len(rows) == sum(len(p.parts) + bool(p.left_out) for p in made_up.judged)
+    by_number = {row["number"]: row for row in rows}
+    for number in EXCLUDED:
+        assert by_number[str(number)]["verdict"] == "input, excluded"
+    assert "murrough2013a.ketamine.madrs" in by_number["2"]["evidence"]
+    assert by_number["2"]["published"] == "−16.5 points"
+    assert counts_text(made_up).endswith("2 are inputs and excluded.")
+
+
+def test_every_verdict_can_come_of_the_made_up_answers(made_up: Patterns) -> None:
+    assert {"met", "partly", "input, excluded"} <= set(made_up.counts)
+
+
+def test_the_command_shows_and_writes_them(
+    made_up: Patterns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {}
+
+    def judged(**given: Any) -> Patterns:
+        asked.update(given)
+        return made_up
+
+    monkeypatch.setattr("kapsim.validation.patterns.judge_patterns", judged)
+    data, page = tmp_path / "p.json", tmp_path / "p.html"
+    assert main(["validate", "--patterns", "--seed", "3", "--json", str(data), "--html", str(page)]) == 0
+    assert asked["seed"] == 3
+    shown = capsys.readouterr().out
+    assert "Full size by 24 h" in shown
+    assert counts_text(made_up) in shown
+    assert json.loads(data.read_text(encoding="utf-8")) == account(made_up)
+    text = page.read_text(encoding="utf-8")
+    assert "Patients split, not shift" in text
+    assert "clinical.control.d_vs_saline" in text
+
+
+@pytest.mark.parametrize("given", [["--only", "plasma_iv"], ["--study", "Otto"]])
+def test_patterns_choose_their_own_records(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--patterns", *given]) == 2
+    error = capsys.readouterr().err
+    assert f"leave {given[0]} out" in error
+    assert error.count("\n") == 1

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from kapsim.validation import Validation
+    from kapsim.validation.patterns import Patterns
     from kapsim.validation.scoring import RecordScore
 
 #: Misfits that the terminal shows.
@@ -56,9 +57,16 @@ def validate(
             help="Predict concentrations also without what their own study taught the model.",
         ),
     ] = True,
+    patterns: Annotated[
+        bool,
+        typer.Option(
+            "--patterns", help="Judge the patterns of the clinical record instead of scoring record by record."
+        ),
+    ] = False,
     seed: Seed = 0,
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write every record, domain and limit as JSON.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write every record, domain and limit, or pattern, as JSON."),
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the page with plots.")] = None,
 ) -> None:
@@ -70,8 +78,14 @@ def validate(
     from kapsim.files import write_together
     from kapsim.validation import validate as hold
 
-    records = load_observed(files or None)
     targets = [path for path in (json, html) if path is not None]
+    if patterns:
+        _refuse_with_patterns(files, only, study)
+        for path in targets:
+            check_target(path)
+        _judge(variant, kinetics, seed, json, html)
+        return
+    records = load_observed(files or None)
     for path in targets:
         check_target(path)
     with stages(None) as begin:
@@ -104,6 +118,65 @@ def validate(
         typer.echo(f"written: {path}")
     if validation.failures:
         raise typer.Exit(1)
+
+
+def _refuse_with_patterns(files: list[Path] | None, only: str | None, study: str | None) -> None:
+    """Raise where a choice of records is given beside the patterns, which choose their own."""
+    from kapsim.errors import InputError
+
+    for name, given in (("files", files), ("--only", only), ("--study", study)):
+        if given:
+            raise InputError(f"--patterns: takes its own shipped records; leave {name} out")
+
+
+def _judge(variant: str, kinetics: str, seed: int, json: Path | None, html: Path | None) -> None:
+    """Judge the patterns; write and show what came of them."""
+    from kapsim.files import write_together
+    from kapsim.validation.patterns import judge_patterns
+
+    with stages(None) as begin:
+        found = judge_patterns(variant=variant, kinetics=kinetics, seed=seed, progress=begin)
+    contents = {}
+    if json is not None:
+        import json as json_format
+
+        from kapsim.validation.patterns.run import account
+
+        text = json_format.dumps(account(found), indent=1, ensure_ascii=False, allow_nan=False)
+        contents[json] = (text + "\n").encode("utf-8")
+    if html is not None:
+        from kapsim.report.patterns_page import patterns_html
+
+        contents[html] = patterns_html(found).encode("utf-8")
+    if contents:
+        write_together(contents)
+    _print_patterns(found)
+    for path in contents:
+        typer.echo(f"written: {path}")
+    if found.failures:
+        raise typer.Exit(1)
+
+
+def _print_patterns(found: Patterns) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from kapsim.report.patterns_page import COLUMNS, counts_text, pattern_rows
+    from kapsim.statements import DISCLAIMER
+
+    console = output(pipe_width=170)
+    table = Table(title="patterns of the clinical record, by rules set beforehand", title_justify="left")
+    # the evidence behind each part is in the files: a line has no room for it
+    shown = [(key, heading) for key, heading in COLUMNS if key != "evidence"]
+    for _, heading in shown:
+        table.add_column(heading)
+    for row in pattern_rows(found):
+        table.add_row(*(escape(row[key]) for key, _ in shown))
+    console.print(table)
+    console.print(counts_text(found), highlight=False)
+    for failure in found.failures:
+        console.print(f"broke down: {failure}", highlight=False, markup=False)
+    console.print(DISCLAIMER, style="dim", highlight=False)
 
 
 def _print(validation: Validation) -> None:

@@ -20,7 +20,7 @@ from kapsim.validation.cases import blank, prepare
 from kapsim.validation.figures import figure
 from kapsim.validation.groups import DRAWS, PATIENTS
 from kapsim.validation.patterns.courses import courses
-from kapsim.validation.patterns.criteria import Cited, Judged, Part, Pattern, judge
+from kapsim.validation.patterns.criteria import Judged, Part, Pattern, judge
 from kapsim.validation.patterns.one_dose import one_dose
 from kapsim.validation.patterns.readings import Published
 
@@ -181,16 +181,9 @@ def account(found: Patterns) -> dict[str, Any]:
 
 
 def _part(part: Part) -> dict[str, Any]:
-    return {
-        **part._asdict(),
-        "published": _number(part.published),
-        "cited": [_cited(item) for item in part.cited],
-    }
-
-
-def _cited(item: Cited) -> dict[str, Any]:
-    return dict(item._asdict())
+    numbers = {name: _number(getattr(part, name)) for name in ("published", "predicted", "low", "high", "share")}
+    return {**part._asdict(), **numbers, "cited": [item._asdict() for item in part.cited]}
 
 
 def _number(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    return float(value) if value is not None and math.isfinite(value) else None
