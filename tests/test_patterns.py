@@ -17,7 +17,7 @@ from kapsim.errors import InputError
 from kapsim.evidence import load_evidence, load_observed, load_parameters
 from kapsim.report.patterns_page import COLUMNS, counts_text, pattern_rows
 from kapsim.validation.arms import Arm, Want
-from kapsim.validation.groups import DRAWS, PATIENTS
+from kapsim.validation.groups import DRAWS, PATIENTS, virtual_group
 from kapsim.validation.patterns.courses import ELDERLY, OLDEST
 from kapsim.validation.patterns.criteria import ORDER_SHARE, Criterion, Judged, Pattern, judge, verdict
 from kapsim.validation.patterns.one_dose import FAVA_FULL, FAVA_HIGH, FAVA_LOW
@@ -201,6 +201,16 @@ def test_arms_are_what_their_words_say(known: Published) -> None:
     assert usual.group.madrs is None
     assert usual.group.chosen
     assert usual.treatment.doses[0].amount == dose.amount
+
+
+def test_the_elderly_are_all_of_their_age(every: dict[int, Pattern], known: Published) -> None:
+    ages = set()
+    for arm in requests(known, [every[15]]):
+        if arm.group.age is not None:
+            people = virtual_group(arm.group, PARAMETERS, 0)
+            assert np.ptp(people.body.age) == 0.0
+            ages.add(float(people.body.age[0]))
+    assert ages == {0.5 * (ELDERLY + OLDEST), OLDEST}
 
 
 def test_all_that_is_judged_is_asked_for_beforehand(known: Published, every: dict[int, Pattern]) -> None:

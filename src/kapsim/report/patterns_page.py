@@ -47,7 +47,9 @@ def pattern_rows(found: Patterns) -> list[dict[str, str]]:
             head = dict.fromkeys(head, "")
         if pattern.left_out:
             empty = {key: "" if key in head else _NOTHING for key, _ in COLUMNS}
-            rows.append({**empty, **head, "part": f"not judged: {pattern.left_out}"})
+            rows.append(
+                {**empty, **head, "part": f"not judged: {pattern.left_out}" if pattern.parts else pattern.left_out}
+            )
     return rows
 
 

@@ -43,7 +43,7 @@ class GroupKey(NamedTuple):
     """What a virtual group is made from; None where the record is silent.
 
     Severity is as rated: on the MADRS or HAM-A, converted from `scale`. `chosen` says whether a rating decided who came
-    in, as in a trial; clinics take whoever comes.
+    in, as in a trial; clinics take whoever comes. `age_sd` is for groups of one age; without it ages spread as usual.
     """
 
     depressed: bool
@@ -56,6 +56,7 @@ class GroupKey(NamedTuple):
     hama_sd: float | None
     scale: str | None = None
     chosen: bool = True
+    age_sd: float | None = None
 
 
 def group_key(group: Group, *, chosen: bool = True) -> GroupKey:
@@ -124,7 +125,7 @@ def group_registry(group: GroupKey, parameters: Mapping[str, Parameter]) -> dict
     anxiety = "patient.hama" if group.depressed else "patient.healthy_hama"
     registry = dict(parameters)
     for identifier, mean, sd in (
-        ("patient.age", group.age, None),
+        ("patient.age", group.age, group.age_sd),
         ("patient.weight", group.weight, None),
         ("patient.female", group.female, None),
         (severity, group.madrs, group.madrs_sd),

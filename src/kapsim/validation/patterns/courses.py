@@ -264,7 +264,8 @@ def _age(known: Published) -> Pattern:
     trial = known.arm(reference)
 
     def aged(years: float | None) -> tuple[Arm, Arm]:
-        drug = Arm(trial.study, trial.group._replace(age=years), trial.treatment)
+        # ages of a stratum lie close together; spread as in the population, some would be older than people become
+        drug = Arm(trial.study, trial.group._replace(age=years, age_sd=None if years is None else 0.0), trial.treatment)
         return drug, control_of(drug)
 
     def gap(arms: tuple[Arm, Arm]) -> Build:
