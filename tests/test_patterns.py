@@ -32,6 +32,7 @@ EVIDENCE = load_evidence()
 RECORDS = {record.id: record for record in load_observed()}
 EXCLUDED = {14, 16}
 GOLDEN = Path(__file__).parent / "golden" / "patterns_keys.json"
+PAGE = Path(__file__).parents[1] / "docs" / "validation.md"
 #: Severity before and its spread between people, points of the MADRS.
 BEFORE, SD = 34.0, 5.0
 
@@ -347,3 +348,10 @@ def test_patterns_choose_their_own_records(given: list[str], capsys: pytest.Capt
     error = capsys.readouterr().err
     assert f"leave {given[0]} out" in error
     assert error.count("\n") == 1
+
+
+def test_the_page_holds_all_of_them() -> None:
+    block = PAGE.read_text(encoding="utf-8").partition("<!-- patterns: begin -->")[2].partition("<!-- patterns: end")[0]
+    rows = [line.split("|") for line in block.splitlines() if line.startswith("|")]
+    assert [cell[1].strip() for cell in rows[2:] if cell[1].strip()] == [str(number) for number in range(1, 20)]
+    assert block.strip().startswith("Of 17 patterns: ")
