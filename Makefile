@@ -15,6 +15,10 @@ help:  ## list the targets
 demo: $(VENV)/.demo-ready  ## simulate six KAP sessions and leave demo/report.html
 	$(BIN)/kapsim demo
 
+# The workers share the cores; threads of the linear algebra within each would only get in each other's way.
+test slow: export OMP_NUM_THREADS = 1
+test slow: export OPENBLAS_NUM_THREADS = 1
+
 test: lint  ## everything: style, types, tests
 	$(BIN)/python -m pytest
 
