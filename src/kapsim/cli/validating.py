@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -75,19 +76,17 @@ def validate(
     Exit status 1 where a simulation broke down; what could be scored is written all the same.
     """
     from kapsim.evidence import load_observed
-    from kapsim.files import write_together
     from kapsim.validation import validate as hold
 
-    targets = [path for path in (json, html) if path is not None]
     if patterns:
         _refuse_with_patterns(files, only, study)
-        for path in targets:
+    records = None if patterns else load_observed(files or None)
+    for path in (json, html):
+        if path is not None:
             check_target(path)
+    if patterns:
         _judge(variant, kinetics, seed, json, html)
         return
-    records = load_observed(files or None)
-    for path in targets:
-        check_target(path)
     with stages(None) as begin:
         validation = hold(
             records,
@@ -99,25 +98,31 @@ def validate(
             hold_out=hold_out,
             progress=begin,
         )
-    contents = {}
-    if json is not None:
-        import json as json_format
+    from kapsim.report.validation_page import validation_html
+    from kapsim.validation.account import account
 
-        from kapsim.validation.account import account
-
-        text = json_format.dumps(account(validation), indent=1, ensure_ascii=False, allow_nan=False)
-        contents[json] = (text + "\n").encode("utf-8")
-    if html is not None:
-        from kapsim.report.validation_page import validation_html
-
-        contents[html] = validation_html(validation).encode("utf-8")
-    if contents:
-        write_together(contents)
+    written = _write({json: lambda: _as_json(account(validation)), html: lambda: validation_html(validation)})
     _print(validation)
-    for path in targets:
+    for path in written:
         typer.echo(f"written: {path}")
     if validation.failures:
         raise typer.Exit(1)
+
+
+def _write(wanted: Mapping[Path | None, Callable[[], str]]) -> list[Path]:
+    """Write the files that were asked for, all or none of them, and return them."""
+    from kapsim.files import write_together
+
+    contents = {path: text().encode("utf-8") for path, text in wanted.items() if path is not None}
+    if contents:
+        write_together(contents)
+    return list(contents)
+
+
+def _as_json(told: Any) -> str:
+    import json as json_format
+
+    return json_format.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _refuse_with_patterns(files: list[Path] | None, only: str | None, study: str | None) -> None:
@@ -131,27 +136,15 @@ def _refuse_with_patterns(files: list[Path] | None, only: str | None, study: str
 
 def _judge(variant: str, kinetics: str, seed: int, json: Path | None, html: Path | None) -> None:
     """Judge the patterns; write and show what came of them."""
-    from kapsim.files import write_together
+    from kapsim.report.patterns_page import patterns_html
     from kapsim.validation.patterns import judge_patterns
+    from kapsim.validation.patterns.run import account
 
     with stages(None) as begin:
         found = judge_patterns(variant=variant, kinetics=kinetics, seed=seed, progress=begin)
-    contents = {}
-    if json is not None:
-        import json as json_format
-
-        from kapsim.validation.patterns.run import account
-
-        text = json_format.dumps(account(found), indent=1, ensure_ascii=False, allow_nan=False)
-        contents[json] = (text + "\n").encode("utf-8")
-    if html is not None:
-        from kapsim.report.patterns_page import patterns_html
-
-        contents[html] = patterns_html(found).encode("utf-8")
-    if contents:
-        write_together(contents)
+    written = _write({json: lambda: _as_json(account(found)), html: lambda: patterns_html(found)})
     _print_patterns(found)
-    for path in contents:
+    for path in written:
         typer.echo(f"written: {path}")
     if found.failures:
         raise typer.Exit(1)
