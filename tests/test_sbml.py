@@ -68,7 +68,11 @@ def agreement(protocol, variant="standard", kinetics="default", person=None):
 
 @pytest.mark.parametrize(
     ("protocol", "variant"),
-    [("single_infusion", "standard"), ("kap_sublingual", "il6_up"), ("single_infusion", "node_pair")],
+    [
+        ("single_infusion", "standard"),
+        pytest.param("kap_sublingual", "il6_up", marks=pytest.mark.slow),
+        pytest.param("single_infusion", "node_pair", marks=pytest.mark.slow),
+    ],
 )
 def test_other_engines_agree_state_by_state(protocol, variant):
     found = agreement(protocol, variant)
@@ -82,6 +86,7 @@ def test_other_engines_agree_on_every_named_protocol(protocol):
     assert all(difference < TOLERANCE for _, difference in found.values()), found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "kinetics"), [(FILM, "simons2022"), (TARGET, "default")])
 def test_published_kinetics_and_pumps_are_exported_alike(text, kinetics):
     found = agreement(parse_protocol(text), kinetics=kinetics, person=2)
@@ -129,6 +134,7 @@ def test_units_are_really_checked(single_infusion):
     assert any("unit" in line.lower() for line in problems(wrong))
 
 
+@pytest.mark.slow
 def test_ratings_in_another_engine_are_those_of_a_run():
     import roadrunner
 
