@@ -119,7 +119,7 @@ def standard_error(point: Point, size: int | None) -> float | None:
     if point.sd is not None and size is not None:
         return point.sd / math.sqrt(size)
     for pair, deviations in ((point.ci95, _HALF95), (point.ci90, _HALF90)):
-        if pair is not None:
-            low, high = (float(end) for end in pair if end is not None)
-            return abs(high - low) / (2.0 * deviations)
+        # an interval that is open at one end says nothing of the width
+        if pair is not None and (ends := [float(end) for end in pair if end is not None]) and len(ends) == len(pair):
+            return abs(ends[1] - ends[0]) / (2.0 * deviations)
     return None
