@@ -11,12 +11,18 @@ import pytest
 import yaml
 
 from kapsim.cli.application import main
+from kapsim.engine.grid import Resolution
 from kapsim.errors import SolverError
 from kapsim.evidence import DATA, load_observed, load_parameters
 from kapsim.evidence.calibration import load_calibration
 from kapsim.evidence.registry import load_priors
 from kapsim.evidence.schema import ObservedRecord
+from kapsim.inference.chain.design import RESOLUTION as DESIGN
+from kapsim.patient.sampling import sample_people
+from kapsim.protocol import load_protocol
+from kapsim.simulation import simulate_people
 from kapsim.validation import validate
+from kapsim.validation.arms import RESOLUTION
 from kapsim.validation.run import Validation
 
 GOLDEN = Path(__file__).parent / "golden" / "validate_keys.json"
@@ -249,6 +255,21 @@ def test_immune_signs_are_told_for_every_setting() -> None:
     }
     assert signs["il6_up"]["immune.il6"] >= signs["cytokines_off"]["immune.il6"]
     assert signs["slow_down"]["immune.tnf"] <= signs["cytokines_off"]["immune.tnf"]
+
+
+@pytest.mark.parametrize(
+    ("resolution", "person", "group"), [(RESOLUTION, 0.05, 0.01), (DESIGN, 0.2, 0.05)], ids=["validation", "design"]
+)
+@pytest.mark.parametrize("name", ["esketamine_induction", "anaesthetic_bolus"])
+def test_a_coarse_grid_is_fine_enough(name: str, resolution: Resolution, person: float, group: float) -> None:
+    people, protocol = sample_people(None, 32, 3), load_protocol(name)
+    hours = protocol.rating_times()
+    fine, coarse = (simulate_people(protocol, people, at=hours, resolution=how) for how in (None, resolution))
+    for scale in ("madrs", "hama"):
+        rated = [dataset[scale].sel(time=list(hours), method="nearest").values for dataset in (fine, coarse)]
+        off = rated[1] - rated[0]
+        assert 0.0 < np.abs(off).max() < person
+        assert np.abs(off.mean(axis=0)).max() < group
 
 
 # --- what was learned from whom --------------------------------------------------------------------------------------

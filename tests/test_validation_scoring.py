@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -17,7 +18,7 @@ from kapsim.validation.account import account
 from kapsim.validation.figures import Figure
 from kapsim.validation.limits import limits
 from kapsim.validation.predictive import predict
-from kapsim.validation.rivals import RIVALS, rival_scores
+from kapsim.validation.rivals import RIVALS, rival_entries, rival_scores
 from kapsim.validation.run import Validation
 from kapsim.validation.scoring import PointScore, RecordScore, Scores, entries, score, weights
 from kapsim.validation.summary import immune_signs, misfits, summaries
@@ -360,7 +361,7 @@ def test_the_last_value_says_nothing_of_a_first_level() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(POSITIVE, st.floats(0, 200), st.floats(0, 500), st.booleans(), SCALES), max_size=12))
-def test_a_rival_gives_figures_and_never_a_distribution_or_a_sign(rows: Any) -> None:
+def test_a_rival_gives_figures_and_never_an_interval_or_a_sign(rows: Any) -> None:
     records = [
         record(
             point(value, 1.0, scale),
@@ -376,8 +377,45 @@ def test_a_rival_gives_figures_and_never_a_distribution_or_a_sign(rows: Any) -> 
     found = rival_scores(records)
     assert set(found) <= set(RIVALS)
     for scores in found.values():
-        assert (scores.coverage90, scores.log_score, scores.signs_right) == (None, None, None)
+        assert (scores.coverage90, scores.signs_right) == (None, None)
         assert scores.n_points <= sum(row[4] != "sign" for row in rows)
+
+
+def test_the_mean_of_other_studies_is_of_the_same_kind_and_time() -> None:
+    def arm(name: str, value: float, hours: float, **kept: Any) -> RecordScore:
+        found = record(point(value, 1.0, "points"), name=name, study=name, statistic="mean", baseline=30.0, **kept)
+        return replace(found, points=(replace(found.points[0], time_h=hours),))
+
+    arms = [
+        arm("one", 20.0, 24.0, dose_mg=35.0, route="iv"),
+        arm("two", 16.0, 24.0, dose_mg=35.0, route="iv"),
+        arm("late", 26.0, 168.0, dose_mg=35.0, route="iv"),
+        arm("nasal", 24.0, 24.0, dose_mg=84.0, route="intranasal"),
+        arm("control", 28.0, 24.0, control=True),
+    ]
+    found = {entry[1]: entry[2] for entry in rival_entries(arms)["class_time_mean"]}
+    assert found["one"].predicted == pytest.approx(16.0)
+    assert found["two"].predicted == pytest.approx(20.0)
+    # no other study has its time, none its route, none its control: ever wider
+    assert found["nasal"].predicted == pytest.approx(18.0)
+    assert found["late"].predicted == pytest.approx(20.0)
+    assert found["control"].predicted == pytest.approx((20.0 + 16.0 + 26.0 + 24.0) / 4)
+
+
+def test_a_mean_of_others_starts_from_the_own_baseline() -> None:
+    def arm(name: str, value: float, baseline: float) -> RecordScore:
+        return record(point(value, 1.0, "points"), name=name, study=name, statistic="mean", baseline=baseline)
+
+    found = {e[1]: e[2] for e in rival_entries([arm("mild", 15.0, 20.0), arm("severe", 30.0, 40.0)])["class_time_mean"]}
+    assert found["mild"].predicted == pytest.approx(10.0)
+    assert found["severe"].predicted == pytest.approx(35.0)
+
+
+def test_a_rival_is_as_wide_as_its_errors() -> None:
+    found = rival_entries([dosed(mg * k, mg, f"r{mg}") for mg, k in ((10.0, 1.0), (20.0, 1.0), (30.0, 8.0))])
+    points = [point for *_, point in found["dose_only"]]
+    assert len({point.sd for point in points}) == 1
+    assert points[0].sd == pytest.approx(np.sqrt(np.mean([point.error**2 for point in points])))
 
 
 def test_a_rival_does_not_see_what_the_model_predicted() -> None:
@@ -625,7 +663,8 @@ def test_each_limit_is_told_for_independent_records_and_for_those_held_out() -> 
     names = {item.name for item in found}
     for name in names:
         kinds = {item.evidence for item in found if item.name == name}
-        assert kinds in ({"independent", "held_out"}, {"all"})
+        own = {"held_out"} if name.startswith("mood") else {"independent", "held_out"}
+        assert kinds in (own, {"all"})
     assert all((item.found, item.met, item.n_points, item.beyond) == (None, None, 0, ()) for item in found)
 
 
@@ -747,6 +786,44 @@ def test_records_held_out_are_limited_by_their_held_out_points() -> None:
     assert limit([own], "iv, ketamine: worst point").found is None
     found = limit([own], "iv, ketamine: worst point", "held_out")
     assert (found.found, found.met, found.beyond) == (pytest.approx(5.0), False, ("a.one",))
+
+
+def moods(errors: Sequence[float], **more: Any) -> list[RecordScore]:
+    """Changes of as many studies, each predicted with an error of its own."""
+    known = {"domain": "mood_single", "statistic": "change", "observable": "scale.madrs", "unit": "points"}
+    return [
+        record(point(-10.0 - k, -10.0 - k + error, "points", sd=2.0), name=f"r{k}", study=f"S{k}", **{**known, **more})
+        for k, error in enumerate(errors)
+    ]
+
+
+def test_mood_is_held_against_the_rival_that_does_best() -> None:
+    # whatever it is: the means of other studies are off by more than half a point, no change by ten and more
+    good = limit(moods([0.5, -0.5] * 6), "mood, points: error against the best rival", "held_out")
+    assert good.met is True
+    assert good.found is not None
+    others = [np.mean([-10.0 - j for j in range(12) if j != k]) - (-10.0 - k) for k in range(12)]
+    assert good.found == pytest.approx(0.5 / math.sqrt(np.mean(np.square(others))))
+    bad = limit(moods([9.0, -9.0] * 6), "mood, points: error against the best rival", "held_out")
+    assert bad.met is False
+    assert limit(moods([0.5] * 12), "mood: log score against every rival", "held_out").met is True
+    assert limit(moods([9.0] * 12), "mood: log score against every rival", "held_out").met is False
+
+
+@pytest.mark.parametrize(("errors", "met"), [((1.0, 1.9), True), ((1.2, 2.0), False), ((-3.0, 3.0), True)])
+def test_the_bias_of_mood_is_limited(errors: tuple[float, ...], met: bool) -> None:
+    assert limit(moods(errors), "mood, points: bias", "held_out").met is met
+
+
+def test_mood_is_limited_by_what_was_predicted_without_the_own_study() -> None:
+    name = "mood, points: bias"
+    assert limit(moods([0.1], independence="fitted"), name, "held_out").found is None
+    own = moods([0.1], independence="fitted", held_out=(point(-10.0, -3.0, "points"),))
+    assert limit(own, name, "held_out").found == pytest.approx(7.0)
+
+
+def test_few_figures_say_nothing_of_a_rival() -> None:
+    assert limit(moods([0.5] * 9), "mood, points: error against the best rival", "held_out").found is None
 
 
 def test_a_record_that_cannot_be_scored_tests_no_limit() -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from kapsim.report.layout import axis_title
 from kapsim.report.page import figure_item, render
 from kapsim.report.theme import PALETTE, number_text, percent_text, translucent, unit_text
-from kapsim.validation.limits import Limit, limits
+from kapsim.validation.limit import Limit
+from kapsim.validation.limits import limits
 from kapsim.validation.scoring import FOLD_SCALES, PointScore, RecordScore, Scores
 from kapsim.validation.summary import DomainSummary, immune_signs, misfits, summaries
 

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from kapsim.statements import DISCLAIMER
-from kapsim.validation.limits import Limit, limits
+from kapsim.validation.limit import Limit
+from kapsim.validation.limits import limits
 from kapsim.validation.run import Validation
 from kapsim.validation.scoring import PointScore, RecordScore, Scores
 from kapsim.validation.summary import immune_signs, summaries

@@ -140,9 +140,18 @@ def _prepare(
         route=record.regimen.doses[-1].route if record.regimen.doses else "none",
         dose_mg=_dose_mg(record),
         control=not doses,
+        baseline=_baseline(record),
         hours_since_dose=tuple(_since_dose(record, point) for point in points),
     )
     return Case(record, subject if reason is None else None, tuple(points), frame)
+
+
+def _baseline(record: ObservedRecord) -> float | None:
+    """Return what was measured before treatment on the scale of the record's figures; None where it is not told."""
+    before = [point.value for point in record.points if point.time_h is not None and point.time_h <= 0.0]
+    given = record.group.baseline
+    same = given.scale is not None and record.outcome.observable == f"scale.{given.scale}"
+    return before[0] if before else given.mean if same else None
 
 
 def own_input(record: ObservedRecord, parameters: Mapping[str, Parameter]) -> str | None:

@@ -1,4 +1,4 @@
-"""Limits that pharmacokinetics should meet, set before anything was scored, and whether they are met.
+"""Limits that pharmacokinetics and mood should meet, set before anything was scored, and whether they are met.
 
 They are meant for records that the model has not learned from: independent ones, and records predicted without what
 their own study taught it. A tighter limit than about 1.15 would lie below the disagreement between studies.
@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from kapsim.validation.independence import INDEPENDENCE
+from kapsim.validation.limit import Limit
+from kapsim.validation.mood_limits import mood_limits
 from kapsim.validation.scoring import Entry, PointScore, RecordScore, fold_of, score
 
 _LEVELS = ("mean", "cmax")
@@ -18,37 +20,6 @@ _EXPOSURES = ("cmax", "auc")
 _AREAS = ("auc", "clearance")
 _QUARTER_HOUR = 0.25
 _PARENT = frozenset({"plasma.ketamine", "plasma.s_ketamine", "plasma.r_ketamine"})
-
-
-class Limit(NamedTuple):
-    """One limit and what came of it.
-
-    Attributes
-    ----------
-    name, wanted : str
-        What is limited, and how, in words.
-    evidence : str
-        'independent', 'held_out', or 'all' where the rule holds whatever a study taught the model (a figure that is
-        itself a parameter is never scored).
-    found : float or None
-        None where no record tests it.
-    met : bool or None
-    found_sound, met_sound : float or None, bool or None
-        The same without figures that hang on something that their source does not say.
-    n_points : int
-    beyond : tuple of str
-        Records that lie beyond it.
-    """
-
-    name: str
-    wanted: str
-    evidence: str
-    found: float | None
-    met: bool | None
-    found_sound: float | None
-    met_sound: bool | None
-    n_points: int
-    beyond: tuple[str, ...]
 
 
 class _Rule(NamedTuple):
@@ -128,7 +99,7 @@ _RULES = (
 
 
 def limits(records: Sequence[RecordScore]) -> list[Limit]:
-    """Return every limit, for independent records and for records held out.
+    """Return every limit of the kinetics, for independent records and for records held out, and those of mood.
 
     Parameters
     ----------
@@ -149,7 +120,7 @@ def limits(records: Sequence[RecordScore]) -> list[Limit]:
             sound, met_sound = _judged(rule, [entry for entry in points if entry[1] not in weak])
             beyond = tuple(dict.fromkeys(record for _, record, point in points if not rule.within(point)))
             found.append(Limit(rule.name, rule.wanted, evidence, value, met, sound, met_sound, len(points), beyond))
-    return found
+    return [*found, *mood_limits(records)]
 
 
 def _judged(rule: _Rule, points: Sequence[Entry]) -> tuple[float | None, bool | None]:

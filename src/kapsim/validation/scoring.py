@@ -124,6 +124,8 @@ class RecordScore:
     unit, definition : str
     route : str
         Way of the last dose.
+    baseline : float or None
+        What was measured before treatment, on the scale of the figures.
     """
 
     id: str
@@ -146,6 +148,7 @@ class RecordScore:
     route: str = ""
     dose_mg: float = 0.0
     control: bool = False
+    baseline: float | None = None
     hours_since_dose: tuple[float | None, ...] = field(default=())
 
     @property

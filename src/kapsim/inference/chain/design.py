@@ -39,9 +39,10 @@ _PEOPLE = ("patient.weight", "patient.age", "patient.female", "patient.healthy",
 #: What is known of scales and cuts is no finding of a trial.
 _SCALES = ("mood.scale.", "mood.definition.", "mood.recall.", "mood.madrs.", "mood.hama.")
 #: People of each group in a row, and rows of a shard.
-PEOPLE, SHARD = 32, 64
-#: Coarser than a validation: what a rating is off by stays below a tenth of a point (tested).
-RESOLUTION = Resolution(sharp=4, growth=8, largest=8192, block=128)
+PEOPLE, SHARD = 16, 64
+#: Coarser than a validation: what a person's score is off by stays below a fifth of a point, and the mean of a group's
+#: below a twentieth (tested).
+RESOLUTION = Resolution(sharp=8, growth=2, largest=16384, block=128)
 TARGETS = "targets.npz"
 
 
