@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kapsim.cli.options import NOTE
+from kapsim.cli.options import NOTE, Seed
+
+if TYPE_CHECKING:
+    from kapsim.perturbations import Answer
 
 protocols_app = typer.Typer(
     name="protocols",
@@ -69,10 +72,26 @@ def show(
     typer.echo(load_protocol(name).to_yaml(), nl=False)
 
 
-def variants() -> None:
-    """List the settings of the contested links."""
+def variants(
+    perturbations: Annotated[
+        bool,
+        typer.Option(
+            "--perturbations",
+            help="Simulate what each answers to naltrexone, rapamycin, a mask and so on (a minute or two).",
+        ),
+    ] = False,
+    seed: Seed = 0,
+    json: Annotated[bool, typer.Option("--json", help="With --perturbations: print JSON instead of tables.")] = False,
+) -> None:
+    """List the settings of the contested links, or what each says of things that would tell them apart."""
+    from kapsim.errors import InputError
     from kapsim.mechanisms.switches import VARIANTS
 
+    if perturbations:
+        _perturb(seed, json)
+        return
+    if json:
+        raise InputError("--json: goes with --perturbations")
     standard = VARIANTS["standard"]
     width = max(map(len, VARIANTS))
     for name, switches in VARIANTS.items():
@@ -83,6 +102,52 @@ def variants() -> None:
         ]
         same = "what runs where no variant is named" if name == "standard" else "as standard"
         typer.echo(f"{name:<{width}}  {'; '.join(changed) or same}")
+
+
+def _perturb(seed: int, as_json: bool) -> None:
+    from rich.table import Table
+
+    from kapsim.cli.options import print_json
+    from kapsim.cli.progress import stages
+    from kapsim.cli.runs import output
+    from kapsim.perturbations import HOURS, PERTURBATIONS, PLAIN, perturb
+    from kapsim.simulation import provenance
+    from kapsim.statements import DISCLAIMER
+
+    with stages(None) as begin:
+        answers = perturb(seed=seed, progress=begin)
+    if as_json:
+        rows = [
+            {**answer._asdict(), "seen": None if answer.seen is None else answer.seen._asdict()} for answer in answers
+        ]
+        about = {name: text for name, text in provenance("all", seed, 0).items() if name != "draws"}
+        print_json({"disclaimer": DISCLAIMER, "provenance": about, "answers": rows})
+        return
+    console = output(pipe_width=150)
+    console.print(f"Against {PLAIN.words}: points that each adds to the MADRS (above 0 is less relief), mean and 90 %")
+    for item in PERTURBATIONS:
+        table = Table("variant", *(f"{hour:g} h" for hour in HOURS), title=item.words)
+        for variant in dict.fromkeys(answer.variant for answer in answers):
+            own = [answer for answer in answers if (answer.variant, answer.perturbation) == (variant, item.name)]
+            table.add_row(variant, *(_told(answer) for answer in own))
+        console.print(table)
+        for seen in item.seen:
+            console.print(
+                f"seen in {seen.people} people at {seen.hour:g} h: {SEEN_TEXTS[seen.effect]} ({seen.evidence})",
+                highlight=False,
+            )
+        if not item.seen:
+            console.print("no figure of people is on record", style="dim")
+    console.print(DISCLAIMER, style="dim", highlight=False)
+
+
+#: What was seen of a perturbation, in words.
+SEEN_TEXTS = {"less": "less relief", "same": "no difference found", "more": "more relief"}
+
+
+def _told(answer: Answer) -> str:
+    text = f"{answer.change:+.1f} ({answer.low:+.1f} to {answer.high:+.1f})"
+    return text if answer.agrees is None else f"{text}, {'as seen' if answer.agrees else 'not as seen'}"
 
 
 def kinetics() -> None:
