@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from kapsim.cli import main
+from kapsim.evidence.calibration import load_calibration, load_left_out
+from kapsim.evidence.ensemble import load_ensemble
 
 QUICK = ["calibrate", "--quick", "--study", "Murrough"]
 
@@ -30,6 +32,10 @@ def test_every_stage_works_and_a_second_run_takes_up_the_parts(
     assert told["sampler"]["largest_r_hat"] < 1.2
     assert {one["study"] for one in told["left_out"]} == {"Murrough 2013"}
     assert all(one["low"] < one["median"] < one["high"] for one in told["parameters"])
+    shipped = load_calibration(out / "calibration-chain.yaml")
+    assert [item.id for item in shipped.parameters] == names
+    assert [item.study for item in load_left_out(out / "left-out-chain.yaml")] == ["Murrough 2013"]
+    assert list(load_ensemble(out / "ensemble-chain.csv")) == names
     before = (out / "posterior.csv").read_bytes()
     parts = sorted(path.name for path in (out / "parts").rglob("*.npz"))
     assert "shard-000.npz" in parts

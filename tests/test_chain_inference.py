@@ -13,10 +13,13 @@ from scipy.stats import multivariate_normal, norm
 
 from kapsim.errors import InputError
 from kapsim.evidence import load_observed, load_parameters
-from kapsim.inference.chain.calibrating import joined, sound
+from kapsim.evidence.calibration import load_calibration, load_left_out
+from kapsim.evidence.ensemble import load_ensemble
+from kapsim.inference.chain.calibrating import Posterior, corrected, joined, sound, too_few
+from kapsim.inference.chain.contest import distinct, scored, stacking, table
 from kapsim.inference.chain.design import Design, candidates, evaluate, spread
-from kapsim.inference.chain.emulator import Emulator, fit_emulator, terms
-from kapsim.inference.chain.leave_out import RELIABLE, leave_one_out, smoothed
+from kapsim.inference.chain.emulator import Emulator, fit_emulator, terms, with_difference
+from kapsim.inference.chain.leave_out import RELIABLE, LeftOut, leave_one_out, smoothed
 from kapsim.inference.chain.posterior import (
     BETWEEN,
     Draws,
@@ -29,6 +32,7 @@ from kapsim.inference.chain.posterior import (
 )
 from kapsim.inference.chain.sbc import made_up, ranks
 from kapsim.inference.chain.screening import importance, screened
+from kapsim.inference.chain.shipping import SHIPPED_DRAWS, calibration, ensemble, moved, without_studies
 from kapsim.inference.chain.targets import Targets, fitted
 from kapsim.inference.people import Even
 from kapsim.validation.cases import prepare
@@ -81,7 +85,7 @@ def test_settings_fill_the_priors_evenly() -> None:
 
 
 def test_what_may_move_is_of_the_slow_chain_and_no_definition() -> None:
-    parameters = load_parameters()
+    parameters = load_parameters(chain=False)
     names = candidates(parameters)
     assert {"plasticity.bdnf_gain", "mind.learning_rate", "mood.weight.care", "patient.belief"} <= set(names)
     assert not {"mood.recall.madrs", "patient.madrs", "pk.cl.s", "network.block.f_e", "acute.cadss.maximum"} & set(
@@ -92,13 +96,13 @@ def test_what_may_move_is_of_the_slow_chain_and_no_definition() -> None:
 
 @pytest.fixture(scope="module")
 def murrough() -> tuple[object, ...]:
-    cases = fitted(prepare(load_observed(), load_parameters()))
+    cases = fitted(prepare(load_observed(), load_parameters(chain=False)))
     return tuple(case for case in cases if case.frame.study == "Murrough 2013")
 
 
 def test_a_design_goes_on_where_it_was_interrupted(murrough: tuple[object, ...], tmp_path: Path) -> None:
     """Shards that are there are not computed again, and give the same bits; those of another design are refused."""
-    parameters = load_parameters()
+    parameters = load_parameters(chain=False)
     names = candidates(parameters)
     z = spread(names, 8, 0)
     said: list[str] = []
@@ -283,6 +287,145 @@ def test_figures_that_failed_are_left_out_of_both_designs() -> None:
     both = joined(sound(first), sound(second))
     assert both.targets.keys == ("record:0",)
     assert both.figures.shape == (4, 1)
+
+
+def test_many_people_tell_what_a_few_are_off_by() -> None:
+    targets = some_targets(("points",) * 3, ("a", "b", "c"))
+    rng = np.random.default_rng(10)
+    z, figures = rng.standard_normal((6, 1)), rng.standard_normal((6, 3))
+    off, noise = np.array([1.0, -2.0, 0.0]), rng.standard_normal((4, 3))
+    few, many = Design(("p",), z, figures, targets), Design(("p",), z[:4], figures[:4] + off + noise, targets)
+    told = too_few(few, many, targets)
+    np.testing.assert_allclose(told.offset, off + noise.mean(axis=0))
+    np.testing.assert_allclose(told.sd, noise.std(axis=0, ddof=1))
+    emulator = linear(np.ones((1, 3)), 0.5)
+    better = corrected(emulator, told)
+    np.testing.assert_allclose(better(z) - emulator(z), np.broadcast_to(told.offset, (6, 3)))
+    np.testing.assert_allclose(better.error, np.sqrt(0.25 + told.sd**2))
+    # a figure that the crowd could not have is in neither
+    assert joined(few, Design(("p",), z[:4], figures[:4, :2], targets.some([0, 1])), rows=False).figures.shape == (6, 2)
+
+
+# --- what ships -----------------------------------------------------------------------------------------------------
+
+
+def posterior(z: Array) -> Posterior:
+    names = ("plasticity.bdnf_gain", "mind.relaxation", "mood.weight.neurogenesis")
+    scatter = np.zeros((len(z), len(BETWEEN)))
+    emulator, targets = linear(np.ones((3, 2))), some_targets(("points",) * 2, ("a", "b"))
+    draws = Draws(names, z, scatter, scatter, np.full(3, 1.01), np.full(3, 400.0), 2)
+    return Posterior(draws, emulator, targets, 0.4, ())
+
+
+@given(st.floats(-2.0, 2.0), st.floats(0.1, 1.0))
+def test_a_posterior_ships_as_middle_and_width_of_its_own_law(middle: float, width: float) -> None:
+    parameters = load_parameters(chain=False)
+    for name in ("plasticity.bdnf_gain", "mind.relaxation", "patient.chronicity"):
+        prior, told = parameters[name], moved(parameters[name], middle, width)
+        law = prior.uncertainty
+        assert law is not None
+        # a deviate of the posterior is the value of the prior at the deviate that it stands for
+        after = law.model_copy(update={"sd": told["sd"]}).apply(told["value"], 1.3)
+        assert float(after) == pytest.approx(float(law.apply(prior.value, middle + 1.3 * width)), rel=1e-4, abs=1e-5)
+
+
+def test_the_end_of_a_half_normal_law_stays() -> None:
+    prior = load_parameters(chain=False)["mood.weight.neurogenesis"]
+    told = moved(prior, 0.0, 0.8)
+    assert prior.uncertainty is not None
+    assert (told["value"], told["sd"]) == (prior.value, pytest.approx(0.8 * prior.uncertainty.sd))
+
+
+def test_what_ships_is_read_back(tmp_path: Path) -> None:
+    rng = np.random.default_rng(11)
+    z = rng.multivariate_normal([0.5, -1.0, 0.0], [[0.5, 0.3, 0.0], [0.3, 0.4, 0.0], [0.0, 0.0, 1.0]], 2000)
+    found, parameters = posterior(z), load_parameters(chain=False)
+    left = LeftOut("a", 0.0, 0.1, False, np.array([0]), np.zeros(1), np.ones(1), z.mean(axis=0), z.std(axis=0))
+    (tmp_path / "chain.yaml").write_text(calibration(found, parameters, (), seed=3), encoding="utf-8")
+    (tmp_path / "left.yaml").write_text(without_studies(found, [left], parameters, ()), encoding="utf-8")
+    (tmp_path / "ensemble.csv").write_text(ensemble(found.draws.names, z), encoding="utf-8")
+    shipped = load_calibration(tmp_path / "chain.yaml")
+    assert shipped.sampled is not None
+    assert (shipped.sampled.seed, shipped.sampled.draws, shipped.sampled.divergences) == (3, SHIPPED_DRAWS, 2)
+    assert [item.id for item in shipped.parameters] == list(found.draws.names)
+    assert shipped.parameters[0].kept == pytest.approx(z[:, 0].std(), rel=1e-4)
+    assert load_left_out(tmp_path / "left.yaml")[0].parameters == shipped.parameters
+    joint = load_ensemble(tmp_path / "ensemble.csv")
+    assert list(joint) == list(found.draws.names)
+    for values in joint.values():
+        assert (values.mean(), values.std()) == (pytest.approx(0.0, abs=1e-4), pytest.approx(1.0, abs=1e-4))
+    together = np.corrcoef(joint["plasticity.bdnf_gain"], joint["mind.relaxation"])[0, 1]
+    assert together == pytest.approx(0.3 / np.sqrt(0.2), abs=0.05)
+
+
+@pytest.mark.parametrize(("text", "said"), [("a,b\n1.0\n", "one column"), ("a,b\n1.0,x\n", "cannot be read")])
+def test_a_broken_ensemble_is_one_line(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.csv").write_text(text)
+    with pytest.raises(InputError, match=said):
+        load_ensemble(tmp_path / "broken.csv")
+
+
+# --- variants -------------------------------------------------------------------------------------------------------
+
+
+def test_a_plane_of_differences_is_found_exactly() -> None:
+    rng = np.random.default_rng(12)
+    z = rng.standard_normal((32, 3))
+    emulator, slopes = linear(rng.standard_normal((3, 2)), 0.3), rng.standard_normal((3, 2))
+    moved_by = with_difference(emulator, z, 1.5 + z @ slopes)
+    fresh = rng.standard_normal((5, 3))
+    np.testing.assert_allclose(moved_by(fresh) - emulator(fresh), 1.5 + fresh @ slopes, atol=0.15)
+    noisy = with_difference(emulator, z, rng.standard_normal((32, 2)))
+    # what is no plane is an error
+    assert (noisy.error > 0.8).all()
+    assert np.abs(noisy(fresh) - emulator(fresh)).max() < 1.0
+
+
+def test_stacking_weights_are_those_of_the_best_mixture() -> None:
+    np.testing.assert_allclose(stacking([{"a": 0.0, "b": 0.0}, {"a": -3.0, "b": -2.0}]), [1.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(stacking([{"a": 0.0, "b": -9.0}, {"a": -9.0, "b": 0.0}]), [0.5, 0.5], atol=1e-6)
+    rng = np.random.default_rng(13)
+    densities = [{str(k): float(value) for k, value in enumerate(rng.standard_normal(9))} for _ in range(3)]
+    table_of = np.exp([[one[str(k)] for k in range(9)] for one in densities])
+
+    def score(weights: Array) -> float:
+        return float(np.log(weights @ table_of).sum())
+
+    best = stacking(densities)
+    for weights in rng.dirichlet(np.ones(3), 200):
+        assert score(weights) <= score(best) + 1e-6
+
+
+def test_variants_that_are_alike_are_scored_once() -> None:
+    assert "cytokines_off" not in distinct("standard")
+    assert {"opioid_gate", "expectancy_only"} <= set(distinct("standard"))
+    assert "standard" in distinct("hnk")
+
+
+def test_variants_are_scored_by_the_figures_that_all_have() -> None:
+    """One is the standard chain, one is off by a constant that the records refuse, and one lacks a figure."""
+    rng = np.random.default_rng(14)
+    kinds, studies = ("effect",) * 6, tuple(f"s{k // 2}" for k in range(6))
+    targets = Targets(tuple(f"r:{k}" for k in range(6)), studies, kinds, np.zeros(6), np.full(6, 0.2))
+    emulator, z = linear(0.1 * np.ones((1, 6)), 0.02), rng.standard_normal((16, 1))
+    figures = np.asarray(emulator(z))
+    near = Design(("p0",), z, figures, targets)
+    alike, off = Design(("p0",), z[:8], figures[:8], targets), Design(("p0",), z[:8], figures[:8] + 2.0, targets)
+    lacks = Design(("p0",), z[:8], figures[:8, :5], targets.some(range(5)))
+    effort = Sampling(chains=1, warmup=150, draws=200)
+    said: list[str] = []
+    designs = {"alike": alike, "off": off, "lacks": lacks}
+    found = scored("standard", emulator, near, targets, designs, effort, 0, said.append)
+    assert [one.name for one in found] == ["standard", "alike", "off", "lacks"]
+    assert len(said) == 4
+    for one in found:
+        assert sum(len(item.places) for item in one.left_out) == 5
+    rows = {row["name"]: row for row in table(found)}
+    assert rows["off"]["behind"] > 5.0
+    assert rows["alike"]["behind"] < 1.0
+    assert rows["off"]["weight"] < 0.01
+    assert sum(row["weight"] for row in rows.values()) == pytest.approx(1.0, abs=1e-3)
+    assert table(()) == []
 
 
 def test_draws_carry_their_names() -> None:

@@ -197,6 +197,27 @@ def test_a_solver_that_fails_is_told_and_the_rest_is_scored(
     assert len(content["failures"]) == 1
 
 
+def test_somebody_too_fast_for_the_grid_is_solved_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    lost = 7
+
+    def too_fast(protocol: Any, people: Any, **how: Any) -> Any:
+        asked.append((people.size, how["resolution"].growth))
+        dataset = simulate_people(protocol, people, **how)
+        if people.size > 1:
+            dataset["madrs"].values[lost] = np.nan
+        return dataset
+
+    record = parsed(invented("murrough2013a.ketamine.madrs"))
+    whole = validate([record], hold_out=False).records[0]
+    monkeypatch.setattr("kapsim.simulation.simulate_people", too_fast)
+    found = validate([record], hold_out=False)
+    assert found.failures == ()
+    assert asked == [(1280, RESOLUTION.growth), (1, Resolution().growth)]
+    # the person has the same ratings, but for the error of the coarser grid
+    assert found.records[0].points[0].predicted == pytest.approx(whole.points[0].predicted, abs=0.002)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -101,6 +101,8 @@ def label(
     amounts: Array,
     provenance: Mapping[str, str],
     ratings: Ratings | None = None,
+    *,
+    keep_failures: bool = False,
 ) -> xr.Dataset:
     """Return the labelled results of a solved course.
 
@@ -114,6 +116,8 @@ def label(
         Attributes that reproduce the run, among them `variant`.
     ratings : Ratings, optional
         Makes ratings with their error; without it the scales hold expected scores alone.
+    keep_failures : bool
+        Leave numbers that are not finite as they are.
 
     Returns
     -------
@@ -124,7 +128,7 @@ def label(
     Raises
     ------
     SolverError
-        Where a variable of a patient is not finite.
+        Where a variable of a patient is not finite, unless `keep_failures`.
     """
     import xarray as xr
 
@@ -134,7 +138,7 @@ def label(
     values = _values(protocol, people, course, hours, states, amounts, provenance["variant"])
     for name in VARIABLES:
         broken = ~np.isfinite(values[name])
-        if broken.any():
+        if broken.any() and not keep_failures:
             patient_index = int(np.argmax(broken.any(axis=0)))
             first = int(np.argmax(broken[:, patient_index]))
             raise SolverError(patient_index, float(hours[max(first - 1, 0)]), name)

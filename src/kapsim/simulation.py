@@ -127,6 +127,7 @@ def simulate_people(
     at: Sequence[float] | None = None,
     resolution: Resolution | None = None,
     ratings: Ratings | None = None,
+    keep_failures: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> xr.Dataset:
     """Simulate a course of treatment for people who are drawn already.
@@ -147,6 +148,8 @@ def simulate_people(
         How fine the time grid is.
     ratings : Ratings, optional
         Makes ratings with their error beside the expected scores.
+    keep_failures : bool
+        Leave the numbers of a person whose solution breaks down as they are, not finite, instead of raising.
     progress : callable, optional
         Called with a short text at each stage.
 
@@ -171,13 +174,13 @@ def simulate_people(
     loading = threading.Thread(target=_load_for_labels, args=(protocol, patient), daemon=True)
     loading.start()
     say("solving")
-    states, amounts = integrate(course, people, switches)
+    states, amounts = integrate(course, people, switches, keep_failures=keep_failures)
     loading.join()
     say("reading out")
     about = provenance(variant, seed, people.size, kinetics)
     if ratings is not None:
         about["rating_error"] = "1"
-    return label(protocol, patient, people, course, states, amounts, about, ratings)
+    return label(protocol, patient, people, course, states, amounts, about, ratings, keep_failures=keep_failures)
 
 
 def _load_for_labels(protocol: Protocol, patient: Patient | None) -> None:
@@ -186,7 +189,9 @@ def _load_for_labels(protocol: Protocol, patient: Patient | None) -> None:
     applicability(protocol, patient)
 
 
-def integrate(course: Course, people: People, switches: Switches) -> tuple[Array, Array]:
+def integrate(
+    course: Course, people: People, switches: Switches, *, keep_failures: bool = False
+) -> tuple[Array, Array]:
     """Solve a course for a sample of people.
 
     Returns
@@ -197,7 +202,7 @@ def integrate(course: Course, people: People, switches: Switches) -> tuple[Array
     Raises
     ------
     SolverError
-        Where a solution is not finite.
+        Where a solution is not finite, unless `keep_failures`.
     """
     model = Model.build(people.values, switches)
     home = model.rest(people.traits)
@@ -230,7 +235,8 @@ def integrate(course: Course, people: People, switches: Switches) -> tuple[Array
         np.concatenate([kept[which][:outputs] for kept in solved], axis=-1)[..., : people.size] for which in (0, 1)
     )
     states[0], amounts[0] = rest, start
-    _check(states, course)
+    if not keep_failures:
+        _check(states, course)
     return states, amounts
 
 

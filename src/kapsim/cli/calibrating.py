@@ -11,10 +11,16 @@ from kapsim.cli.options import Seed, Variant
 from kapsim.cli.progress import stages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from kapsim.evidence.schema import ObservedRecord
-    from kapsim.inference.chain.calibrating import Posterior
 
 POSTERIOR, ACCOUNT, PARTS = "posterior.csv", "calibration.json", "parts"
+#: The same as package data: copied to the evidence, they are what runs draw from.
+SHIPPED = ("calibration-chain.yaml", "left-out-chain.yaml", "ensemble-chain.csv")
 #: Parameters and studies that the terminal shows.
 _SHOWN = 25
 
@@ -31,6 +37,9 @@ def calibrate(
         list[str] | None, typer.Option("--study", metavar="AUTHOR", help="Fit these first authors alone; repeatable.")
     ] = None,
     variant: Variant = "standard",
+    variants: Annotated[
+        bool, typer.Option("--variants", help="Score every other variant by the same records, too (some 20 minutes).")
+    ] = False,
     seed: Seed = 0,
 ) -> None:
     """Fit the chain from glutamate to mood to the published trials: a joint posterior, and what each study teaches.
@@ -41,7 +50,9 @@ def calibrate(
     from kapsim.inference.chain.account import account
     from kapsim.inference.chain.calibrating import QUICK, Effort
     from kapsim.inference.chain.calibrating import calibrate as fit
+    from kapsim.inference.chain.contest import distinct
     from kapsim.inference.chain.leave_out import leave_one_out
+    from kapsim.inference.chain.shipping import calibration, ensemble, without_studies
     from kapsim.inference.chain.targets import fitted
     from kapsim.model import variant_switches
     from kapsim.validation.cases import prepare
@@ -49,17 +60,30 @@ def calibrate(
     _check_extra()
     variant_switches(variant)
     _check_folder(out, resume)
-    parameters, effort = load_parameters(), QUICK if quick else Effort()
+    parameters, effort = load_parameters(chain=False), QUICK if quick else Effort()
     cases = fitted(prepare(_of(load_observed(), study), parameters))
     with stages(None) as begin:
-        posterior = fit(cases, parameters, effort, variant=variant, seed=seed, folder=out / PARTS, progress=begin)
+        posterior = fit(
+            cases, parameters, effort, variant=variant, others=distinct(variant) if variants else (), seed=seed,
+            folder=out / PARTS, progress=begin,
+        )  # fmt: skip
         begin("leaving studies out")
         left_out = leave_one_out(
-            posterior.emulator, posterior.targets, posterior.draws, None if quick else effort.sampling, seed=seed,
+            posterior.emulator, posterior.targets, posterior.draws, effort.again, seed=seed,
             progress=begin,
         )  # fmt: skip
     told = account(posterior, left_out, parameters, effort, seed=seed, variant=variant)
-    _write(out, posterior, told)
+    draws = posterior.draws
+    _write(
+        out,
+        told,
+        {
+            SHIPPED[0]: calibration(posterior, parameters, cases, seed=seed),
+            SHIPPED[1]: without_studies(posterior, left_out, parameters, cases),
+            SHIPPED[2]: ensemble(draws.names, draws.z),
+            POSTERIOR: _table(draws.names, draws.z),
+        },
+    )
     _print(told, quick)
     typer.echo(f"written: {out / POSTERIOR}, {out / ACCOUNT}")
     if posterior.failures:
@@ -99,19 +123,18 @@ def _of(records: list[ObservedRecord], study: list[str] | None) -> list[Observed
     return found
 
 
-def _write(out: Path, posterior: Posterior, told: dict[str, Any]) -> None:
+def _table(names: Sequence[str], z: NDArray[np.float64]) -> str:
+    rows = [",".join(names), *(",".join(f"{value:.6g}" for value in row) for row in z)]
+    return "\n".join(rows) + "\n"
+
+
+def _write(out: Path, told: dict[str, Any], texts: dict[str, str]) -> None:
     import json as json_format
 
     from kapsim.files import write_together
 
-    draws = posterior.draws
-    rows = [",".join(draws.names), *(",".join(f"{value:.6g}" for value in row) for row in draws.z)]
-    write_together(
-        {
-            out / POSTERIOR: ("\n".join(rows) + "\n").encode(),
-            out / ACCOUNT: (json_format.dumps(told, indent=1, ensure_ascii=False) + "\n").encode("utf-8"),
-        }
-    )
+    texts = {**texts, ACCOUNT: json_format.dumps(told, indent=1, ensure_ascii=False) + "\n"}
+    write_together({out / name: text.encode("utf-8") for name, text in texts.items()})
 
 
 def _print(told: dict[str, Any], quick: bool) -> None:
@@ -152,4 +175,13 @@ def _print(told: dict[str, Any], quick: bool) -> None:
             f"{row['noise_floor']:g}",
         )  # fmt: skip
     console.print(scores)
+    if told["variants"]:
+        contest = Table(
+            "variant", "behind the best", "s.e.", "weight", "doubtful studies", title="Variants, by studies"
+        )
+        for one in sorted(told["variants"], key=lambda one: one["behind"]):
+            contest.add_row(
+                one["name"], f"{one['behind']:.1f}", f"{one['se']:.1f}", f"{one['weight']:.2f}", str(one["doubtful"])
+            )
+        console.print(contest)
     console.print(DISCLAIMER)

@@ -11,6 +11,7 @@ import typer
 from kapsim.cli.options import NOTE, Seed
 
 if TYPE_CHECKING:
+    from kapsim.evidence.calibration import Contested
     from kapsim.perturbations import Answer
 
 protocols_app = typer.Typer(
@@ -94,6 +95,7 @@ def variants(
         raise InputError("--json: goes with --perturbations")
     standard = VARIANTS["standard"]
     width = max(map(len, VARIANTS))
+    scores = {item.name: item for item in _scored()}
     for name, switches in VARIANTS.items():
         changed = [
             f"{'on' if value else 'off'}: {SWITCH_TEXTS[field]}"
@@ -102,6 +104,19 @@ def variants(
         ]
         same = "what runs where no variant is named" if name == "standard" else "as standard"
         typer.echo(f"{name:<{width}}  {'; '.join(changed) or same}")
+        if (score := scores.get(name)) is not None:
+            typer.echo(
+                f"{'':<{width}}  on studies left out {score.behind:.1f} (s.e. {score.se:.1f}) of log density behind "
+                f"the best; weight {score.weight:.2f}"
+            )
+
+
+def _scored() -> tuple[Contested, ...]:
+    """Return how the shipped calibration scores the variants; nothing where it does not."""
+    from kapsim.evidence._files import CHAIN_CALIBRATION
+    from kapsim.evidence.calibration import load_calibration
+
+    return load_calibration(CHAIN_CALIBRATION).variants if CHAIN_CALIBRATION.exists() else ()
 
 
 def _perturb(seed: int, as_json: bool) -> None:

@@ -22,7 +22,16 @@ CALIBRATION = DATA / "calibration-kinetics.yaml"
 CORTEX_CALIBRATION = DATA / "calibration-cortex.yaml"
 """What records of mechanism made of the cortex' parameters; written by scripts/calibrate_cortex.py."""
 
-CALIBRATIONS = (CALIBRATION, CORTEX_CALIBRATION)
+CHAIN_CALIBRATION = DATA / "calibration-chain.yaml"
+"""What the trials made of the chain from glutamate to mood; written by `kapsim calibrate`."""
+
+CHAIN_LEFT_OUT = DATA / "left-out-chain.yaml"
+"""The same without each study; a file of its own, because only a validation needs it."""
+
+CHAIN_ENSEMBLE = DATA / "ensemble-chain.csv"
+"""Draws of that posterior, which say what its parameters have in common; written by `kapsim calibrate`."""
+
+CALIBRATIONS = (CALIBRATION, CORTEX_CALIBRATION, CHAIN_CALIBRATION)
 """Every calibration that ships; no two move the same parameter."""
 
 _LARGEST_BYTES = 8_000_000

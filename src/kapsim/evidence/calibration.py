@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from kapsim.errors import InputError
-from kapsim.evidence._files import CALIBRATION
+from kapsim.evidence._files import CALIBRATION, CALIBRATIONS, CHAIN_LEFT_OUT
 from kapsim.evidence.fields import Identities, Identity, Model, NotNegative, Number, Text, TextOrNull
 from kapsim.evidence.parameter import Parameter, Prior
 
@@ -26,7 +27,7 @@ class Moved(Model):
     ----------
     id : str
     value : float
-        Posterior mode, in the parameter's unit.
+        Middle of the posterior (its mode, where it was not sampled), in the parameter's unit.
     sd : float
         Width of its law, of the same kind as the prior's.
     moved : float
@@ -50,7 +51,7 @@ class LeftOut(Model):
     study : str
         Author and year, as results name it.
     records : tuple of str
-        Its records of concentrations, none of which was fitted.
+        Its records that the calibration is fitted to, none of which was.
     dropped : tuple of str
         Parameters that the study gave a value: they started from a vague prior.
     not_testable : mapping of str to str
@@ -63,6 +64,58 @@ class LeftOut(Model):
     dropped: Identities
     not_testable: dict[str, str]
     parameters: tuple[Moved, ...] = Field(strict=False)
+
+
+class Sampled(Model):
+    """How a posterior was sampled, and whether that can be trusted.
+
+    Attributes
+    ----------
+    version : str
+        Version of kapsim.
+    evidence : str
+        SHA-256 of the evidence at the time.
+    seed, draws, divergences : int
+    r_hat : float
+        Largest over the parameters.
+    effective : float
+        Smallest number of independent draws over the parameters.
+    pareto_shape : float
+        Of the weights from the emulator's posterior to the model's own.
+    """
+
+    version: Text
+    evidence: Text
+    seed: int
+    draws: int
+    divergences: int
+    r_hat: Number
+    effective: Number
+    pareto_shape: Number
+
+
+class Contested(Model):
+    """A variant of the contested links, scored by the records that the calibration is fitted to.
+
+    Attributes
+    ----------
+    name : str
+    log_density : float
+        Expected log predictive density of studies left out one at a time, their sum.
+    behind, se : float
+        How much less than the best variant's, and the standard error of that over studies.
+    weight : float
+        In the mixture of variants that predicts studies best; all sum to 1.
+    doubtful : int
+        Studies whose importance weights have too heavy a tail to be trusted.
+    """
+
+    name: Text
+    log_density: Number
+    behind: NotNegative
+    se: NotNegative
+    weight: NotNegative
+    doubtful: int
 
 
 class Calibration(Model):
@@ -78,6 +131,10 @@ class Calibration(Model):
         Ids of the observed records that were fitted.
     parameters : tuple of Moved
     leave_one_study_out : tuple of LeftOut
+    sampled : Sampled or None
+        None for a mode.
+    variants : tuple of Contested
+        Empty where they were not scored.
     note : str or None
     """
 
@@ -87,6 +144,8 @@ class Calibration(Model):
     records: Identities
     parameters: tuple[Moved, ...] = Field(strict=False)
     leave_one_study_out: tuple[LeftOut, ...] = Field(strict=False)
+    sampled: Sampled | None = None
+    variants: tuple[Contested, ...] = Field((), strict=False)
     note: TextOrNull = None
 
 
@@ -104,9 +163,33 @@ def load_calibration(path: Path = CALIBRATION) -> Calibration:
     InputError
         If the file cannot be read or does not hold a calibration.
     """
+    found: Calibration = _read(path, TypeAdapter(Calibration))
+    return found
+
+
+@functools.cache
+def load_left_out(path: Path = CHAIN_LEFT_OUT) -> tuple[LeftOut, ...]:
+    """Load what became of a calibration without each study, from a file of its own.
+
+    Parameters
+    ----------
+    path : Path, optional
+        File to read; that of the chain from glutamate to mood by default. It is read once.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or does not hold such studies.
+    """
+    if not path.exists():
+        return ()
+    found: tuple[LeftOut, ...] = _read(path, TypeAdapter(tuple[LeftOut, ...]))
+    return found
+
+
+def _read(path: Path, shape: TypeAdapter[Any]) -> Any:
     try:
-        data = yaml.load(path.read_bytes(), yaml.CSafeLoader)
-        return Calibration.model_validate(data)
+        return shape.validate_python(yaml.load(path.read_bytes(), yaml.CSafeLoader))
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read: {error.strerror or error}") from error
     except yaml.YAMLError as error:
@@ -114,6 +197,12 @@ def load_calibration(path: Path = CALIBRATION) -> Calibration:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise InputError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def every_left_out() -> tuple[LeftOut, ...]:
+    """Return the studies that the shipped calibrations were made without, each with what was left."""
+    within = [item for path in CALIBRATIONS if path.exists() for item in load_calibration(path).leave_one_study_out]
+    return (*within, *load_left_out())
 
 
 def calibrated(priors: Mapping[str, Parameter], calibration: Calibration) -> dict[str, Parameter]:

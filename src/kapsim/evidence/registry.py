@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kapsim.errors import InputError
-from kapsim.evidence._files import CALIBRATIONS, DATA, MODEL, evidence_files, read_records
+from kapsim.evidence._files import CALIBRATIONS, CHAIN_CALIBRATION, DATA, MODEL, evidence_files, read_records
 from kapsim.evidence.parameter import Parameter
 from kapsim.evidence.problems import record_name, validate
 from kapsim.units import convert, format_quantity, nearest
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 _Record = TypeVar("_Record", bound="Model")
 
 
-def load_parameters(path: Path | None = None) -> dict[str, Parameter]:
+def load_parameters(path: Path | None = None, *, chain: bool = True) -> dict[str, Parameter]:
     """Load the model's parameters: those of the registry, and in place of some what a calibration made of them.
 
     Parameters
     ----------
     path : Path, optional
         File to read instead of the shipped one; no calibration then.
+    chain : bool
+        False leaves out the calibration of the chain from glutamate to mood: what its own fit starts from.
 
     Returns
     -------
@@ -42,17 +44,17 @@ def load_parameters(path: Path | None = None) -> dict[str, Parameter]:
     InputError
         If the file cannot be read or a record breaks a rule; what needs the evidence is left to the checks.
     """
-    return dict(_parameters()) if path is None else {record.id: record for record in _load(Parameter, Path(path))}
+    return dict(_parameters(chain)) if path is None else {record.id: record for record in _load(Parameter, Path(path))}
 
 
 @functools.cache
-def _parameters() -> dict[str, Parameter]:
+def _parameters(chain: bool) -> dict[str, Parameter]:
     from kapsim.evidence.calibration import calibrated, load_calibration
 
     priors = load_priors()
     found = dict(priors)
     for path in CALIBRATIONS:
-        if path.exists():
+        if path.exists() and (chain or path != CHAIN_CALIBRATION):
             found.update(calibrated(priors, load_calibration(path)))
     return found
 

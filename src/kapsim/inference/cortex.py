@@ -216,7 +216,7 @@ def held() -> Arm:
 def problem() -> Problem:
     """Return the fitting problem of the shipped records: the kinetics as calibrated, what is free at its prior."""
     records = {record.id: record for record in load_observed()}
-    priors, parameters = load_priors(), load_parameters()
+    priors, parameters = load_priors(), load_parameters(chain=False)
     return Problem(
         tuple(records[name] for name in (*RISES, ILLNESS, FALL)),
         {**parameters, **{name: priors[name] for name in FREE}},

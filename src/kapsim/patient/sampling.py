@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kapsim.errors import InputError
 from kapsim.evidence import Parameter, load_parameters
+from kapsim.evidence.ensemble import load_ensemble
 from kapsim.mechanisms.kinetics import Body
 from kapsim.model import Traits
 from kapsim.patient.schema import Patient
@@ -33,10 +34,16 @@ PATIENTS_PER_DRAW = 10
 #: Most people in one run; a larger population is a trial.
 MOST_DRAWS = 100_000
 _BLOCK = 256
+#: Beginning of the purposes of what is not known about the parameters.
+_UNKNOWN = "uncertainty:"
 
 
 class Keyed(NamedTuple):
-    """Standard normal deviates keyed by seed, purpose and index; all zero where `spread` is off."""
+    """Standard deviates keyed by seed, purpose and index; all zero where `spread` is off.
+
+    They are normal and independent, but for the parameters that the trials moved together: those are draws of their
+    joint posterior.
+    """
 
     seed: int
     spread: bool
@@ -57,9 +64,14 @@ class Keyed(NamedTuple):
         return found
 
     def _block(self, purpose: str, block: int) -> Array:
+        if purpose.startswith(_UNKNOWN) and (joint := load_ensemble().get(purpose.removeprefix(_UNKNOWN))) is not None:
+            # one draw of the posterior decides all of its parameters
+            return joint[self._generator(_UNKNOWN, block).integers(len(joint), size=_BLOCK)]
+        return self._generator(purpose, block).standard_normal(_BLOCK)
+
+    def _generator(self, purpose: str, block: int) -> np.random.Generator:
         key = zlib.crc32(purpose.encode())
-        generator = np.random.Generator(np.random.Philox(key=[self.seed, key], counter=[0, 0, 0, block]))
-        return generator.standard_normal(_BLOCK)
+        return np.random.Generator(np.random.Philox(key=[self.seed, key], counter=[0, 0, 0, block]))
 
 
 class Deviates(Protocol):
@@ -169,7 +181,7 @@ def sample_people(
     for identifier, parameter in (load_parameters() if parameters is None else parameters).items():
         value = np.full(draws, float(parameter.value))
         if parameter.uncertainty is not None:
-            unknown = keyed.normal(f"uncertainty:{identifier}", int(draw_of[-1]) + 1)[draw_of]
+            unknown = keyed.normal(f"{_UNKNOWN}{identifier}", int(draw_of[-1]) + 1)[draw_of]
             value = parameter.uncertainty.apply(value, unknown)
         if parameter.between_subject is not None:
             value = parameter.between_subject.apply(value, keyed.normal(f"between:{identifier}", draws))

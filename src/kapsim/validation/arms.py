@@ -21,6 +21,7 @@ from kapsim.validation.regimens import NotSimulableError, Treatment
 if TYPE_CHECKING:
     from kapsim.concentrations import Concentrations
     from kapsim.patient.sampling import People
+    from kapsim.protocol import Protocol
 
 Array = NDArray[np.float64]
 
@@ -167,31 +168,63 @@ class Answers:
         return found
 
     def _chain(self, arm: Arm, people: People, wants: Sequence[Want]) -> dict[Want, Array]:
-        from kapsim.simulation import simulate_people
-
         start = arm.treatment.start_h
         hours = sorted({hour for want in wants for hour in want.hours})
         visits = sorted({hour for want in wants if want.variable in RATED for hour in want.hours})
         horizon = max([*hours, arm.treatment.end_h]) + 1.0
         protocol = arm.treatment.protocol("validation", horizon, visits)
+        read = self._read(protocol, people, sorted({want.variable for want in wants}), [hour - start for hour in hours])
+        found: dict[Want, Array] = {}
+        for want in wants:
+            values = read[want.variable]
+            at = values[:, [1 + hours.index(hour) for hour in want.hours]]
+            if want.variable in RATED and self._settings.rating_error:
+                at = self._rated(arm, people, want, at, values[:, 0])
+            found[want] = self._grouped(at)
+        return found
+
+    def _read(
+        self, protocol: Protocol, people: People, variables: Sequence[str], hours: Sequence[float]
+    ) -> dict[str, Array]:
+        """Return variables at the start and at the hours, shape (patient, 1 + hours).
+
+        Somebody whose rates are too fast for the grid is solved again on that of a run, alone.
+        """
+        found = self._at(protocol, people, variables, hours, self._settings.resolution, keep_failures=True)
+        broken = np.flatnonzero(~np.all([np.isfinite(values).all(axis=1) for values in found.values()], axis=0))
+        for patient in broken:
+            try:
+                own = self._at(protocol, people.of(int(patient)), variables, hours, Resolution())
+            except SolverError as error:
+                raise SolverError(int(patient), error.time_h, error.state) from error
+            for name, values in own.items():
+                found[name][patient] = values[0]
+        return found
+
+    def _at(
+        self,
+        protocol: Protocol,
+        people: People,
+        variables: Sequence[str],
+        hours: Sequence[float],
+        resolution: Resolution,
+        *,
+        keep_failures: bool = False,
+    ) -> dict[str, Array]:
+        from kapsim.simulation import simulate_people
+
         dataset = simulate_people(
             protocol,
             people,
             variant=self._settings.variant,
             kinetics=self._settings.kinetics,
-            at=[hour - start for hour in hours],
-            resolution=self._settings.resolution,
+            at=hours,
+            resolution=resolution,
+            keep_failures=keep_failures,
         )
-        clock: Array = dataset["time"].values + start
-        found: dict[Want, Array] = {}
-        for want in wants:
-            nearest = [int(np.argmin(np.abs(clock - hour))) for hour in want.hours]
-            values: Array = dataset[want.variable].values
-            read = values[:, nearest]
-            if want.variable in RATED and self._settings.rating_error:
-                read = self._rated(arm, people, want, read, values[:, 0])
-            found[want] = self._grouped(read)
-        return found
+        clock: Array = dataset["time"].values
+        nearest = [0, *(int(np.argmin(np.abs(clock - hour))) for hour in hours)]
+        return {name: np.array(dataset[name].values[:, nearest]) for name in variables}
 
     def _rated(self, arm: Arm, people: People, want: Want, expected: Array, entry: Array) -> Array:
         """Return what raters wrote down, shape (patient, hours); before the first visit they have seen nobody."""

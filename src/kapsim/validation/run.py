@@ -10,8 +10,7 @@ import numpy as np
 
 from kapsim.errors import InputError
 from kapsim.evidence import Parameter, load_observed, load_parameters
-from kapsim.evidence._files import CALIBRATIONS
-from kapsim.evidence.calibration import load_calibration, moved
+from kapsim.evidence.calibration import every_left_out, moved
 from kapsim.evidence.registry import load_priors
 from kapsim.evidence.schema import ObservedRecord, Point
 from kapsim.kinetic_sets import DEFAULT, kinetic_set
@@ -202,7 +201,7 @@ def held_out(
     """
     priors, parameters = load_priors(), load_parameters()
     found = {score.id: score for score in scored}
-    for left_out in (item for path in CALIBRATIONS for item in load_calibration(path).leave_one_study_out):
+    for left_out in every_left_out():
         own = [case for case in cases if case.record.id in left_out.records and found[case.record.id].points]
         for case in own:
             if (reason := left_out.not_testable.get(case.record.id)) is not None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kapsim.evidence import Parameter
 from kapsim.inference.chain.calibrating import Effort, Posterior
+from kapsim.inference.chain.contest import table
 from kapsim.inference.chain.leave_out import RELIABLE, LeftOut
 from kapsim.inference.chain.posterior import BETWEEN, WITHIN
 from kapsim.inference.chain.targets import CRITICAL, Targets
@@ -84,6 +85,7 @@ def account(
             for one in left_out
         ],
         "held_out": held_out_scores(left_out, targets, draws.between.mean(axis=0), draws.within.mean(axis=0)),
+        "variants": table(posterior.contestants),
         "failures": list(posterior.failures),
     }  # fmt: skip
 

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.evidence import Parameter
-from kapsim.inference.chain.design import PEOPLE, SHARD, Design, candidates, evaluate, spread
+from kapsim.inference.chain.contest import Contestant, scored
+from kapsim.inference.chain.design import PEOPLE, SHARD, Design, candidates, evaluate, spread, with_figures
 from kapsim.inference.chain.emulator import Emulator, fit_emulator
 from kapsim.inference.chain.leave_out import RELIABLE, smoothed
-from kapsim.inference.chain.posterior import BETWEEN, USUAL, Draws, Sampler, Sampling, study_log_likelihood
+from kapsim.inference.chain.posterior import BETWEEN, SHORTER, USUAL, Draws, Sampler, Sampling, study_log_likelihood
 from kapsim.inference.chain.screening import MOST, columns, screened
 from kapsim.inference.chain.targets import Targets
 from kapsim.validation.cases import Case
@@ -36,21 +37,48 @@ class Effort:
         Rows of the first design, of the second, and draws at which the model itself is run.
     people : int
         People of each group in a row.
+    crowd, crowded : int
+        People of each group, and rows, in which many people tell what a few are off by.
+    contested : int
+        Rows at which each variant is run beside the standard chain.
     shard : int
         Rows that are computed and stored together.
     sampling : Sampling
+    again : Sampling or None
+        For each study whose importance weights are not to be trusted; None does not sample again.
     """
 
     rows: int = 512
     refined: int = 256
-    checked: int = 128
+    checked: int = 64
     people: int = PEOPLE
+    crowd: int = 128
+    contested: int = 32
+    crowded: int = 16
     shard: int = SHARD
     sampling: Sampling = USUAL
+    again: Sampling | None = SHORTER
 
 
 #: Enough to see that every stage works, not to be believed.
-QUICK = Effort(rows=64, refined=32, checked=32, people=8, shard=32, sampling=Sampling(2, 150, 150))
+QUICK = Effort(
+    rows=64, refined=32, checked=32, people=8, crowd=32, crowded=8, contested=16, shard=32,
+    sampling=Sampling(2, 150, 150), again=None,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Few:
+    """What a few people stand off from many of the same group, on the scales of the targets.
+
+    Parameters
+    ----------
+    offset, sd : ndarray, shape (figure,)
+        Mean of many minus few over rows, and what single rows scatter around it.
+    """
+
+    offset: Array
+    sd: Array
 
 
 @dataclass(frozen=True)
@@ -66,6 +94,8 @@ class Posterior:
         Pareto shape of the weights from the emulator's posterior to the model's own.
     failures : tuple of str
         What the solver could not do.
+    contestants : tuple of Contestant
+        Variants scored by the same records, the one that was fitted first; empty where that was not asked for.
     """
 
     draws: Draws
@@ -73,6 +103,7 @@ class Posterior:
     targets: Targets
     shape: float
     failures: tuple[str, ...]
+    contestants: tuple[Contestant, ...] = ()
 
 
 def calibrate(
@@ -81,6 +112,7 @@ def calibrate(
     effort: Effort,
     *,
     variant: str = "standard",
+    others: Sequence[str] = (),
     seed: int = 0,
     folder: Path | None = None,
     progress: Callable[[str], None] | None = None,
@@ -95,6 +127,8 @@ def calibrate(
         Registry with the priors of the chain.
     effort : Effort
     variant : str
+    others : sequence of str
+        Variants to score beside it.
     seed : int
         Moving it moves the result within Monte Carlo error only.
     folder : Path, optional
@@ -109,10 +143,10 @@ def calibrate(
     say = progress or (lambda _: None)
     every = candidates(parameters)
 
-    def run(z: Array, stage: str) -> Design:
+    def run(z: Array, stage: str, people: int = effort.people, variant: str = variant) -> Design:
         own = None if folder is None else folder / stage
         return evaluate(
-            cases, parameters, every, z, variant=variant, seed=seed, people=effort.people, shard=effort.shard,
+            cases, parameters, every, z, variant=variant, seed=seed, people=people, shard=effort.shard,
             folder=own, progress=lambda text: say(f"{stage}: {text}"),
         )  # fmt: skip
 
@@ -124,14 +158,22 @@ def calibrate(
     draws = Sampler(emulator, first.targets, effort.sampling)(seed=seed)
 
     near = sound(run(around(every, draws, effort.refined, seed + 1), "posterior"))
-    both = joined(first, near)
-    emulator = fit_emulator(free, columns(both, free), both.figures)
+    crowd = sound(run(near.z[: effort.crowded], "crowd", effort.crowd))
+    both = joined(joined(first, near), crowd, rows=False)
+    few = too_few(near, crowd, both.targets)
+    emulator = corrected(fit_emulator(free, columns(both, free), both.figures), few)
     say("sampling")
     draws = Sampler(emulator, both.targets, effort.sampling)(seed=seed)
 
     z = around(every, draws, effort.checked, seed + 2)
     checked = run(z, "check")
-    return weighed(draws, emulator, both.targets, checked, seed, both.failures + checked.failures)
+    posterior = weighed(draws, emulator, both.targets, few, checked, seed, both.failures + checked.failures)
+    if not others:
+        return posterior
+    rows = near.z[: effort.contested]
+    designs = {other: run(rows, f"variant-{other}", variant=other) for other in others}
+    contestants = scored(variant, emulator, near, both.targets, designs, effort.sampling, seed, say)
+    return replace(posterior, contestants=contestants)
 
 
 def around(every: Sequence[str], draws: Draws, rows: int, seed: int) -> Array:
@@ -158,27 +200,40 @@ def sound(design: Design) -> Design:
     return replace(design, figures=design.figures[:, kept], targets=design.targets.some(kept))
 
 
-def with_figures(design: Design, wanted: Targets) -> Array:
-    """Return the figures of a design that are wanted, in their order, shape (row, figure)."""
-    place = {key: k for k, key in enumerate(design.targets.keys)}
-    return design.figures[:, [place[key] for key in wanted.keys]]
+def joined(first: Design, second: Design, *, rows: bool = True) -> Design:
+    """Return two designs as one, with the figures that both have and the sampling errors of the first.
 
-
-def joined(first: Design, second: Design) -> Design:
-    """Return two designs as one, with the figures that both have and the sampling errors of the first."""
+    Without `rows` the second only says which figures there are.
+    """
     other = set(second.targets.keys)
     told = first.targets.some([k for k, key in enumerate(first.targets.keys) if key in other])
-    figures = np.concatenate([with_figures(first, told), with_figures(second, told)])
-    return Design(first.names, np.concatenate([first.z, second.z]), figures, told, first.failures + second.failures)
+    designs = (first, second) if rows else (first,)
+    figures = np.concatenate([with_figures(design, told) for design in designs])
+    z = np.concatenate([design.z for design in designs])
+    return Design(first.names, z, figures, told, first.failures + second.failures)
+
+
+def too_few(few: Design, many: Design, wanted: Targets) -> Few:
+    """Return what a few people stand off from many at the same settings, the first rows of `few`."""
+    difference = with_figures(many, wanted) - with_figures(few, wanted)[: len(many.z)]
+    return Few(difference.mean(axis=0), difference.std(axis=0, ddof=1))
+
+
+def corrected(emulator: Emulator, few: Few) -> Emulator:
+    """Return an emulator of a few people as one of many, with the error of that step in its own."""
+    coefficients = emulator.coefficients.copy()
+    coefficients[0] += few.offset
+    return replace(emulator, coefficients=coefficients, error=np.hypot(emulator.error, few.sd))
 
 
 def weighed(
-    draws: Draws, emulator: Emulator, targets: Targets, checked: Design, seed: int, failures: tuple[str, ...]
+    draws: Draws, emulator: Emulator, targets: Targets, few: Few, checked: Design, seed: int, failures: tuple[str, ...]
 ) -> Posterior:
     """Return the posterior, weighted to the model's own where the weights can be trusted."""
     z = columns(checked, emulator.names)
     at = replace_draws(draws, z)
-    own = sum(study_log_likelihood(at, with_figures(checked, targets), np.zeros(len(targets)), targets).values())
+    figures = with_figures(checked, targets) + few.offset
+    own = sum(study_log_likelihood(at, figures, few.sd, targets).values())
     stand_in = sum(study_log_likelihood(at, np.asarray(emulator(z)), emulator.error, targets).values())
     difference = np.asarray(own - stand_in, dtype=float)
     finite = np.where(np.isfinite(difference), difference, -np.inf)

@@ -69,6 +69,12 @@ class Design:
     failures: tuple[str, ...] = ()
 
 
+def with_figures(design: Design, wanted: Targets) -> Array:
+    """Return the figures of a design that are wanted, in their order, shape (row, figure)."""
+    place = {key: k for k, key in enumerate(design.targets.keys)}
+    return design.figures[:, [place[key] for key in wanted.keys]]
+
+
 def candidates(parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
     """Return the parameters of the slow chain that records of outcomes may move, in the order of the registry.
 

@@ -9,7 +9,7 @@ likelihood.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 
 #: Strengths of the ridge that are tried, as shares of the mean square of a column; each figure takes its own.
 _RIDGES = np.geomspace(1e-3, 1e2, 16)
+#: A difference between models is often the same everywhere: up to no slope at all.
+_RIDGES_OF_DIFFERENCE = np.geomspace(1e-2, 1e5, 22)
 #: What the second degree costs more than the first: curvature is taken up only where the rows speak for it.
 _SECOND = 4.0
 
@@ -50,6 +52,12 @@ class Emulator:
     def __call__(self, z: Any) -> Any:
         """Return the figures at standard deviates, shape (..., parameter) → (..., figure), of NumPy or JAX."""
         return terms((z - self.centre) / self.scale) @ self.coefficients
+
+    def some(self, places: NDArray[np.int64]) -> Emulator:
+        """Return the emulator of some of the figures, by place."""
+        return replace(
+            self, coefficients=self.coefficients[:, places], error=self.error[places], explained=self.explained[places]
+        )
 
 
 def terms(x: Any) -> Any:
@@ -87,22 +95,45 @@ def fit_emulator(names: Sequence[str], z: Array, figures: Array) -> Emulator:
     size = len(names)
     # a column that costs more is made smaller: ridge then takes less of it
     price = np.concatenate([[1.0], np.ones(size), np.full(columns.shape[1] - size - 1, _SECOND)])
-    offset = figures.mean(axis=0)
-    weighted = columns[:, 1:] / np.sqrt(price[1:])
-    middle = weighted.mean(axis=0)
-    left, singular, right = np.linalg.svd(weighted - middle, full_matrices=False)
+    constant, solved, error = _ridge(columns[:, 1:] / np.sqrt(price[1:]), figures, _RIDGES)
+    coefficients = np.concatenate([constant[None], solved / np.sqrt(price[1:, None])])
+    variance = np.maximum(figures.var(axis=0), 1e-300)
+    return Emulator(tuple(names), centre, scale, coefficients, error, 1.0 - error**2 / variance)
+
+
+def with_difference(emulator: Emulator, z: Array, difference: Array) -> Emulator:
+    """Return an emulator moved by what another model differs by: a plane in the free parameters.
+
+    Parameters
+    ----------
+    emulator : Emulator
+    z : ndarray, shape (row, parameter)
+        Free parameters of the rows at which both models were run.
+    difference : ndarray, shape (row, figure)
+        The other model minus this one.
+    """
+    x = (z - emulator.centre) / emulator.scale
+    constant, slopes, error = _ridge(x, difference, _RIDGES_OF_DIFFERENCE)
+    coefficients = emulator.coefficients.copy()
+    coefficients[0] += constant
+    coefficients[1 : x.shape[1] + 1] += slopes
+    return replace(emulator, coefficients=coefficients, error=np.hypot(emulator.error, error))
+
+
+def _ridge(columns: Array, figures: Array, ridges: Array) -> tuple[Array, Array, Array]:
+    """Return constant, slopes and the error at rows left out of the best ridge regression of each figure."""
+    offset, middle = figures.mean(axis=0), columns.mean(axis=0)
+    left, singular, right = np.linalg.svd(columns - middle, full_matrices=False)
     projected = left.T @ (figures - offset)
     best = np.full(figures.shape[1], np.inf)
     chosen = np.zeros(figures.shape[1])
     level = float(np.mean(singular**2))
-    for ridge in _RIDGES * level:
+    for ridge in ridges * level:
         shrink = singular**2 / (singular**2 + ridge)
-        leverage = (left**2) @ shrink + 1.0 / len(z)
+        leverage = (left**2) @ shrink + 1.0 / len(columns)
         residual = figures - offset - left @ (shrink[:, None] * projected)
         error = np.sqrt(np.mean((residual / (1.0 - leverage)[:, None]) ** 2, axis=0))
         better = error < best
         best, chosen = np.where(better, error, best), np.where(better, ridge, chosen)
     solved = right.T @ (singular[:, None] / (singular[:, None] ** 2 + chosen) * projected)
-    coefficients = np.concatenate([(offset - middle @ solved)[None], solved / np.sqrt(price[1:, None])])
-    variance = np.maximum(figures.var(axis=0), 1e-300)
-    return Emulator(tuple(names), centre, scale, coefficients, best, 1.0 - best**2 / variance)
+    return offset - middle @ solved, solved, best

@@ -37,6 +37,8 @@ class LeftOut:
         Its figures.
     predicted, sd : ndarray, shape (its figures,)
         Mean and standard deviation of the prediction, on the scales of the targets, without sampling error.
+    z, z_sd : ndarray, shape (parameter,)
+        Mean and standard deviation of the free parameters without the study, as standard deviates of their priors.
     """
 
     study: str
@@ -46,6 +48,8 @@ class LeftOut:
     places: NDArray[np.int64]
     predicted: Array
     sd: Array
+    z: Array
+    z_sd: Array
 
 
 def smoothed(log_weights: Array) -> tuple[Array, float]:
@@ -92,13 +96,14 @@ def leave_one_out(
     found = []
     for study, log_likelihood in by_study.items():
         weights, shape = smoothed(-log_likelihood)
-        own, figures = log_likelihood, predicted
+        own, figures, z = log_likelihood, predicted, draws.z
         again = sampler is not None and shape > RELIABLE
         if sampler is not None and again:
             if progress is not None:
                 progress(f"without {study}")
             others = sampler(seed=seed, without=study)
-            figures = np.asarray(emulator(others.z))
+            z = others.z
+            figures = np.asarray(emulator(z))
             own = study_log_likelihood(others, figures, emulator.error, targets)[study]
             weights = np.full(len(own), -np.log(len(own)))
         places = np.flatnonzero(~targets.without(study))
@@ -106,5 +111,7 @@ def leave_one_out(
         mean = share @ figures[:, places]
         variance = share @ (figures[:, places] - mean) ** 2 + emulator.error[places] ** 2
         density = float(np.logaddexp.reduce(weights + own) - np.logaddexp.reduce(weights))
-        found.append(LeftOut(study, density, shape, again, places, mean, np.sqrt(variance)))
+        centre = share @ z
+        width = np.sqrt(share @ (z - centre) ** 2)
+        found.append(LeftOut(study, density, shape, again, places, mean, np.sqrt(variance), centre, width))
     return found

@@ -36,6 +36,8 @@ class Sampling(NamedTuple):
 
 
 USUAL = Sampling()
+#: Of a posterior that only predicts the one study which it lacks.
+SHORTER = Sampling(2, 300, 300)
 
 
 class Blocks(NamedTuple):
