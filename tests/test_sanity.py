@@ -185,16 +185,8 @@ def test_the_rated_course_follows_the_momentary_one() -> None:
 # --- therapy --------------------------------------------------------------------------------------------------------
 
 
-BARELY = pytest.mark.xfail(
-    strict=True,
-    reason="0.97 points: glutamate rises a quarter as much as measured, and the window opens less (docs/model.md)",
-)
-
-
-@pytest.mark.parametrize(
-    ("score", "day"),
-    [("madrs", 14), ("madrs", 28), ("madrs_momentary", 14), pytest.param("madrs_momentary", 28, marks=BARELY)],
-)
+@pytest.mark.parametrize("score", ["madrs", "madrs_momentary"])
+@pytest.mark.parametrize("day", [14, 28])
 def test_training_in_the_window_makes_the_effect_last(score: str, day: int) -> None:
     alone, trained = named("single_infusion"), named("single_infusion_with_training")
     assert benefit(trained, [24.0 * day], score)[0] > benefit(alone, [24.0 * day], score)[0] + 1.0
@@ -271,7 +263,15 @@ def harm(stress_at: str, days: float, *, dose: str = INFUSION) -> np.ndarray:
 def test_stress_in_the_window_does_more_harm_than_outside(days: float) -> None:
     inside, outside = harm("1 d", days), harm("21 d", days)
     assert (outside > 0.0).all()
-    assert (inside > 1.5 * outside).all()
+    assert (inside > outside).all()
+
+
+@pytest.mark.xfail(
+    strict=True, reason="1.4 times: the calibration leaves the window two fifths of its prior gain (docs/model.md)"
+)
+@pytest.mark.parametrize("days", [1.0, 3.0, 7.0])
+def test_stress_in_the_window_does_half_as_much_again(days: float) -> None:
+    assert (harm("1 d", days) > 1.5 * harm("21 d", days)).all()
 
 
 def test_without_drug_it_does_not_matter_when_stress_comes() -> None:

@@ -1263,9 +1263,11 @@ def test_every_record_of_a_study_that_a_parameter_was_fitted_to_is_fitted() -> N
     named = {name for parameter in PARAMETERS.values() for name in parameter.fitted_to}
     assert named <= set(RECORDS)
     kinds = {(record_study(RECORDS[name]), RECORDS[name].outcome.observable.startswith("plasma.")) for name in named}
+    # a study without an author is known by its records alone
+    known = {kind for kind in kinds if kind[0].author or kind[0].doi}
     for name, case in CASES.items():
         kind = (record_study(RECORDS[name]), RECORDS[name].outcome.observable.startswith("plasma."))
-        assert (case.frame.independence == "fitted") == (kind in kinds), name
+        assert (case.frame.independence == "fitted") == (name in named or kind in known), name
 
 
 # --- cases ------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from kapsim.protocol import parse_protocol
 from kapsim.results import VARIABLES
 from kapsim.simulation import simulate, simulate_people
 
+PRIORS = load_parameters(chain=False)
+
 # --- runs of the typical person -------------------------------------------------------------------------------------
 
 INFUSION = "{drug: ketamine, route: iv, amount: 0.5 mg/kg, duration: 40 min, at: 0 h}"
@@ -29,10 +31,14 @@ THERAPY = "therapy: [{kind: kap, duration: 1 h, at: [24 h, 72 h]}]"
 
 @functools.cache
 def run(dose: str = INFUSION, *more: str, variant: str = "standard", patient: str = "schema_version: 1") -> Any:
-    """Simulate two weeks of the typical person; `more` are further lines of the protocol."""
+    """Simulate two weeks of the typical person at the priors; `more` are further lines of the protocol.
+
+    What a link does is asked where every link is felt; how much of it the trials leave is asked of the whole.
+    """
     lines = ["schema_version: 1", "name: test", "title: test", "horizon: 2 wk", f"doses: [{dose}]", *more]
     who = parse_patient(patient)
-    return simulate(parse_protocol("\n".join(lines)), who, variant=variant, draws=1, spread=False)
+    people = sample_people(who, 1, 0, spread=False, parameters=PRIORS)
+    return simulate_people(parse_protocol("\n".join(lines)), people, who, variant=variant)
 
 
 def taking(*drugs: str) -> str:
@@ -200,7 +206,7 @@ def test_without_the_window_therapy_does_half_a_point_less() -> None:
 
 def test_expectancy_alone_moves_mood_by_expectancy_alone() -> None:
     """The logit of the MADRS moves by weight times expectancy and by nothing else."""
-    dataset, parameters = run(variant="expectancy_only"), load_parameters()
+    dataset, parameters = run(variant="expectancy_only"), PRIORS
     share = dataset["madrs_momentary"].values[0] / parameters["mood.madrs.maximum"].value
     logit = np.log(share / (1.0 - share))
     moved = -parameters["mood.weight.expectancy"].value * dataset["expectancy"].values[0]

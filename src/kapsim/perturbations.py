@@ -30,7 +30,7 @@ HOURS = (24.0, 168.0)
 #: Draws of the uncertain parameters, and people of each.
 DRAWS, PEOPLE = 24, 8
 #: As coarse as a validation.
-_RESOLUTION = Resolution(sharp=4, growth=4, largest=16384, block=256)
+_RESOLUTION = Resolution(sharp=4, growth=8, block=256)
 _CRITICAL = 1.959963984540054
 _NINETY = (0.05, 0.95)
 _INFUSION: Mapping[str, Any] = {

@@ -34,8 +34,8 @@ PATIENTS_PER_DRAW = 10
 #: Most people in one run; a larger population is a trial.
 MOST_DRAWS = 100_000
 _BLOCK = 256
-#: Beginning of the purposes of what is not known about the parameters.
-_UNKNOWN = "uncertainty:"
+#: Beginning of the purposes of what is not known about the parameters, alone and together in the posterior.
+_UNKNOWN, _JOINT = "uncertainty:", "uncertainty:joint:"
 
 
 class Keyed(NamedTuple):
@@ -64,9 +64,10 @@ class Keyed(NamedTuple):
         return found
 
     def _block(self, purpose: str, block: int) -> Array:
-        if purpose.startswith(_UNKNOWN) and (joint := load_ensemble().get(purpose.removeprefix(_UNKNOWN))) is not None:
+        if purpose.startswith(_JOINT):
             # one draw of the posterior decides all of its parameters
-            return joint[self._generator(_UNKNOWN, block).integers(len(joint), size=_BLOCK)]
+            joint = load_ensemble()[purpose.removeprefix(_JOINT)]
+            return joint[self._generator(_JOINT, block).integers(len(joint), size=_BLOCK)]
         return self._generator(purpose, block).standard_normal(_BLOCK)
 
     def _generator(self, purpose: str, block: int) -> np.random.Generator:
@@ -178,10 +179,12 @@ def sample_people(
     keyed = Keyed(seed, spread) if deviates is None else deviates
     draw_of = np.arange(draws) // per_draw
     values: dict[str, Array] = {}
+    joint = load_ensemble()
     for identifier, parameter in (load_parameters() if parameters is None else parameters).items():
         value = np.full(draws, float(parameter.value))
         if parameter.uncertainty is not None:
-            unknown = keyed.normal(f"{_UNKNOWN}{identifier}", int(draw_of[-1]) + 1)[draw_of]
+            together = parameter.prior is not None and identifier in joint
+            unknown = keyed.normal(f"{_JOINT if together else _UNKNOWN}{identifier}", int(draw_of[-1]) + 1)[draw_of]
             value = parameter.uncertainty.apply(value, unknown)
         if parameter.between_subject is not None:
             value = parameter.between_subject.apply(value, keyed.normal(f"between:{identifier}", draws))

@@ -30,7 +30,7 @@ _TAIL_H = 48.0
 #: Share of the peak below which a concentration no longer counts for the slope of the tail.
 _TAIL_SHARE = 1e-6
 #: Coarser than a run: what a person's score is off by stays below a twentieth of a point (tested).
-RESOLUTION = Resolution(sharp=4, growth=4, largest=16384, block=256)
+RESOLUTION = Resolution(sharp=4, growth=8, block=256)
 #: Mood variables, whose rating times are visits: a rating looks back to the visit before it.
 RATED = frozenset(SCALES)
 #: Hours within which a visit is the one at which people came in.
