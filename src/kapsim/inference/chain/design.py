@@ -209,16 +209,20 @@ def _key(
     people: int,
     shard: int,
 ) -> str:
-    """Return what a stored shard must agree with besides its rows."""
-    from kapsim import __version__
-    from kapsim.evidence import evidence_hash
+    """Return what a stored shard must agree with besides its rows.
 
-    told = [__version__, evidence_hash(), variant, people, shard, list(names), [case.record.id for case in cases]]
+    A posterior that ships has no part in it: what it was made from can be taken up again.
+    """
+    from kapsim import __version__
+    from kapsim.mechanisms.response_surface import shipped_surface
+
+    records = [case.record.model_dump(mode="json", warnings=False, by_alias=True) for case in cases]
+    told = [__version__, shipped_surface().digest, repr(RESOLUTION), variant, people, shard, list(names), records]
     priors = [
         [name, item.value, *(None if law is None else law.sd for law in (item.uncertainty, item.between_subject))]
         for name, item in parameters.items()
     ]
-    return json.dumps([told, priors])
+    return json.dumps([told, priors], default=str)
 
 
 def _hash(key: str, rows: Array) -> str:
