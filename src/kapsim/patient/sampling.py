@@ -29,6 +29,9 @@ SPREADS = {
     "mood.weight.expectancy": "patient.spread.unspecific",
     "mood.weight.care": "patient.spread.unspecific",
 }
+#: Nobody responds more than this many times as much, or as little, as the typical person (assumed): scores stand at
+#: their end by then, and rates beyond are too fast for any grid.
+FURTHEST = 30.0
 #: Patients who share one draw of the uncertain parameters.
 PATIENTS_PER_DRAW = 10
 #: Most people in one run; a larger population is a trial.
@@ -190,7 +193,8 @@ def sample_people(
             value = parameter.between_subject.apply(value, keyed.normal(f"between:{identifier}", draws))
         values[identifier] = value
     for identifier, width in SPREADS.items():
-        values[identifier] = values[identifier] * np.exp(values[width] * keyed.normal(f"between:{identifier}", draws))
+        factor = np.exp(values[width] * keyed.normal(f"between:{identifier}", draws))
+        values[identifier] = values[identifier] * np.clip(factor, 1.0 / FURTHEST, FURTHEST)
     return _with_patient(values, patient, draw_of, keyed)
 
 
