@@ -97,9 +97,11 @@ def test_a_control_is_no_drug() -> None:
     run = kapsim.simulate("saline_infusion", draws=20, seed=1)
     for name in ("nmda_block", "plasma_ketamine_arterial", "cadss", "sedation", "systolic_pressure"):
         assert float(np.abs(run[name]).max()) == 0.0
-    for name in ("glutamate", "bdnf", "spine_density", "tnf", "schema", "rumination"):
+    for name in ("glutamate", "bdnf", "spine_density", "tnf", "dmn_activity"):
         assert float(np.abs(run[name] - run[name].isel(time=0)).max()) < 1e-9
     assert float(run["expectancy"].max()) > 0.01
+    # relief that expectancy brought teaches, whatever it came from
+    assert float((run["schema"] - run["schema"].isel(time=0)).max()) < 1e-9
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

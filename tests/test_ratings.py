@@ -1,4 +1,4 @@
-"""Ratings: the size of their error and what of it lasts, entry by a rated score, and who is still seen."""
+"""Ratings: their error and what of it lasts, change of people's own accord, entry by a score, and who is still seen."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from kapsim.evidence import load_parameters
 from kapsim.patient.sampling import Keyed
 from kapsim.ratings.dropout import seen
 from kapsim.ratings.enrolment import enrolled, entered
+from kapsim.ratings.own_course import own_course
 from kapsim.ratings.rated import Ratings
 from kapsim.ratings.rating_error import SCALES, as_rated, rating_error
 from kapsim.scales import maximum
@@ -29,18 +30,21 @@ MIDDLE = {"madrs": 30.0, "hdrs17": 25.0, "qids": 13.0, "phq9": 13.0, "hama": 28.
 ROUNDING = 1.0 / 12.0
 
 
-def moved(**values: float) -> Any:
-    """Return the registry with other values: rating_lasting=0 stands for observation.rating.lasting."""
+def with_values(**values: float) -> Any:
+    """Return the registry with other values, by what follows `observation.`."""
     registry = dict(PARAMETERS)
     for name, value in values.items():
-        identifier = "observation." + name.replace("_", ".")
-        registry[identifier] = registry[identifier].model_copy(update={"value": value})
+        registry[f"observation.{name}"] = registry[f"observation.{name}"].model_copy(update={"value": value})
     return registry
 
 
+#: Nobody changes of their own accord: what is left is the error of ratings.
+STILL = with_values(**{"own_course.sd": 0.0})
+
+
 def without_error() -> Any:
-    nothing = {f"rating_{scale}": 0.0 for scale in SCALES}
-    return moved(**nothing, **{f"scatter_{scale}": 0.0 for scale in ("hdrs17", "qids", "phq9", "gad7")})
+    nothing = {f"rating.{scale}": 0.0 for scale in SCALES} | {"own_course.sd": 0.0}
+    return with_values(**nothing, **{f"scatter.{scale}": 0.0 for scale in ("hdrs17", "qids", "phq9", "gad7")})
 
 
 def ratings(seed: int = 0, size: int = MANY, **more: Any) -> Ratings:
@@ -59,7 +63,7 @@ def visits(own: Ratings, scale: str, hours: tuple[float, ...], level: float | No
 @pytest.mark.parametrize("scale", SCALES)
 def test_ratings_have_the_spread_of_their_error_and_its_correlation_between_visits(scale: str) -> None:
     error = rating_error(scale)
-    one, other, far = visits(ratings(), scale, (24.0, 48.0, 2000.0))
+    one, other, far = visits(ratings(parameters=STILL), scale, (24.0, 48.0, 2000.0))
     wanted = error.sd**2 + ROUNDING
     for rated in (one, other, far):
         assert rated.var() == pytest.approx(wanted, rel=4 * math.sqrt(2 / MANY))
@@ -72,7 +76,7 @@ def test_ratings_have_the_spread_of_their_error_and_its_correlation_between_visi
 
 
 def test_two_ratings_of_an_untreated_person_differ_as_after_saline() -> None:
-    seen_once, again = visits(ratings(), "madrs", (0.5, 24.0))
+    seen_once, again = visits(ratings(parameters=STILL), "madrs", (0.5, 24.0))
     # 2.7 points between two days on saline in non-responders, rounding of both totals included
     assert (again - seen_once).std() == pytest.approx(2.7, rel=0.03)
 
@@ -135,7 +139,7 @@ def test_a_rating_does_not_depend_on_how_many_people_or_what_else_is_asked(
 
 
 def test_visits_scales_and_periods_have_errors_of_their_own() -> None:
-    own, score = ratings(), np.full(MANY, 30.0)
+    own, score = ratings(parameters=STILL), np.full(MANY, 30.0)
     first = own.at_visit("madrs", score, 24.0, entry=score)
     assert np.array_equal(first, own.at_visit("madrs", score, 24.0 + 1e-5, entry=score))
     assert not np.array_equal(first, own.at_visit("madrs", score, 24.5, entry=score))
@@ -148,12 +152,49 @@ def test_visits_scales_and_periods_have_errors_of_their_own() -> None:
 
 def test_a_converted_score_scatters_more_than_its_rating_and_keeps_that() -> None:
     for scale in ("hdrs17", "qids", "phq9", "gad7"):
-        bare = rating_error(scale, moved(**{f"scatter_{scale}": 0.0}))
+        bare = rating_error(scale, with_values(**{f"scatter.{scale}": 0.0}))
         scattered = rating_error(scale)
         assert scattered.visit == bare.visit
         around = PARAMETERS[f"observation.scatter.{scale}"].value
         assert scattered.lasting**2 == pytest.approx(bare.lasting**2 + around**2)
         assert scattered.correlation > bare.correlation
+
+
+# --- change of their own accord ---------------------------------------------------------------------------------------
+
+OWN = own_course("madrs")
+
+
+@pytest.mark.parametrize("apart", [0.0, 24.0, 168.0, 336.0, 1000.0, 8760.0])
+def test_two_moments_are_as_alike_as_an_exponential_in_their_distance(apart: float) -> None:
+    """Changes since entry of a stationary process: var(t) = 2 σ² (1 − ρ(t)), and ρ falls to 1/e in τ."""
+    keyed = Keyed(3, True)
+    moved = OWN.change(lambda wave: keyed.normal(wave, MANY), apart)
+    wanted = 2 * OWN.sd**2 * (1 - math.exp(-apart / OWN.tau))
+    assert moved.mean() == pytest.approx(0.0, abs=4 * max(OWN.sd, 1.0) * math.sqrt(2 / MANY))
+    assert moved.var() == pytest.approx(wanted, abs=2 * OWN.sd**2 * (0.03 + 4 * math.sqrt(2 / MANY)))
+
+
+def test_a_person_s_course_is_the_same_on_every_scale_and_another_in_every_period() -> None:
+    free = without_error() | {"observation.own_course.sd": PARAMETERS["observation.own_course.sd"]}
+    own = ratings(parameters=free)
+    hour = 2 * OWN.tau
+    depressed, anxious = (
+        own.at_visit(scale, level, hour, entry=level) - level
+        for scale, level in ((name, np.full(MANY, MIDDLE[name])) for name in ("madrs", "hama"))
+    )
+    assert np.corrcoef(depressed, anxious)[0, 1] > 0.98
+    assert anxious.std() / depressed.std() == pytest.approx(maximum("hama") / maximum("madrs"), rel=0.03)
+    level = np.full(MANY, MIDDLE["madrs"])
+    again = own.at_visit("madrs", level, hour, entry=level, occasion="period 2") - level
+    assert abs(np.corrcoef(depressed, again)[0, 1]) < 4 / math.sqrt(MANY)
+
+
+def test_nobody_has_moved_when_they_come_in() -> None:
+    free = without_error() | {"observation.own_course.sd": PARAMETERS["observation.own_course.sd"]}
+    level = np.full(50, 30.0)
+    own = ratings(size=50, parameters=free, begin=-672.0)
+    assert np.array_equal(own.at_visit("madrs", level, -672.0, entry=level), level)
 
 
 def test_an_unknown_scale_is_refused_in_one_line() -> None:
@@ -282,7 +323,7 @@ def course(fall: float, count: int = MANY, hours: tuple[float, ...] = WEEKS) -> 
 
 
 def test_a_trial_keeps_as_many_as_the_one_its_hazard_comes_from() -> None:
-    registry = moved(dropout_first=0.0, dropout_informative=0.0)
+    registry = with_values(**{"dropout.first": 0.0, "dropout.informative": 0.0})
     stay = seen(Keyed(1, True), WEEKS, course(0.35), parameters=registry)
     # 80 % completed four weeks
     assert stay[:, -1].mean() == pytest.approx(0.8, abs=4 * math.sqrt(0.16 / MANY))
@@ -317,14 +358,14 @@ def test_everybody_starts_nobody_comes_back_and_the_batch_does_not_matter(
 
 
 def test_more_visits_change_nobodys_fate_where_improvement_stays() -> None:
-    registry = moved(dropout_first=0.0)
+    registry = with_values(**{"dropout.first": 0.0})
     few = seen(Keyed(3, True), (0.0, 672.0), course(0.0, hours=(0.0, 672.0)), parameters=registry)
     many = seen(Keyed(3, True), WEEKS, course(0.0), parameters=registry)
     assert np.array_equal(few[:, -1], many[:, -1])
 
 
 def test_the_first_visit_loses_people_of_its_own() -> None:
-    registry = moved(dropout_trial=1e-9)
+    registry = with_values(**{"dropout.trial": 1e-9})
     stay = seen(Keyed(4, True), WEEKS, course(0.0), parameters=registry)
     assert 1 - stay[:, 1].mean() == pytest.approx(PARAMETERS["observation.dropout.first"].value, abs=0.005)
     assert np.array_equal(stay[:, 1], stay[:, -1])

@@ -11,6 +11,7 @@ import pytest
 from kapsim.evidence.schema import Point
 from kapsim.patient import Patient
 from kapsim.patient.sampling import People, sample_people
+from kapsim.ratings.own_course import own_course
 from kapsim.ratings.rated import Ratings
 from kapsim.ratings.rating_error import SCALES, rating_error
 from kapsim.scales import from_madrs
@@ -19,11 +20,12 @@ from kapsim.validation.figures import Figure
 from kapsim.validation.groups import GroupKey, enrolment, group_registry
 from kapsim.validation.predictive import predict
 from kapsim.validation.spreads import printed_spread, spread
-from kapsim.validation.study_effect import between_studies_of
+from kapsim.validation.study_effect import scatter_of
 from test_validation_figures import MOOD, PARAMETERS, RECORDS, Fake, asked, changed, placebo_of, subject
 from test_validation_figures import ask as figure_of
 
-TAU = PARAMETERS["observation.mood.between_study"].value
+TAU, OMEGA = (PARAMETERS[f"observation.mood.{part}_study"].value for part in ("between", "within"))
+BOTH = math.hypot(TAU, OMEGA)
 SHAPE = (4, 40)
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -67,10 +69,12 @@ def test_answers_are_what_raters_write_down(arms: tuple[Arm, Arm], rated: Answer
     assert np.array_equal(written, np.round(written))
     assert not np.array_equal(score, np.round(score))
     assert np.array_equal(written[:, 0], made.at_entry("madrs", score[:, 0]))
-    # the error is of the size of one rating, in another scale of that scale's own
+    # the error is of the size of one rating, in another scale of that scale's own, and people go their own ways
     for want in (NOW, LATER):
         error = (rated(own, want) - expected(own, want))[..., -1]
-        assert error.std() == pytest.approx(rating_error(want.variable).sd, rel=0.2)
+        course = own_course(want.variable)
+        wandered = course.sd * math.sqrt(2 * (1 - math.exp(-want.hours[-1] / course.tau)))
+        assert error.std() == pytest.approx(math.hypot(rating_error(want.variable).sd, wandered), rel=0.2)
     assert expected(own, NOW)[..., 0] == pytest.approx(people.traits.madrs.reshape(SHAPE))
 
 
@@ -82,28 +86,30 @@ def test_the_arms_share_the_rating_at_entry_and_what_lasts_but_not_the_visit(
     one, two = ((rated(arm, NOW) - expected(arm, NOW))[..., 2].ravel() for arm in arms)
     assert not np.array_equal(one, two)
     correlation = float(np.corrcoef(one, two)[0, 1])
-    assert correlation == pytest.approx(rating_error("madrs").correlation, abs=4 / math.sqrt(one.size))
+    lasting = rating_error("madrs").lasting ** 2 / one.var()
+    assert correlation == pytest.approx(lasting, abs=4 / math.sqrt(one.size))
 
 
 # --- what studies share -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_a_mean_and_a_change_of_ratings_share_all_of_it_with_their_study(scale: str) -> None:
-    size = between_studies_of(scale)
+def test_a_mean_and_a_change_of_ratings_scatter_by_all_of_it(scale: str) -> None:
+    size = math.hypot(*scatter_of(scale))
     for statistic, against in (("mean", None), ("change", "baseline")):
         record = asked(statistic, f"scale.{scale}", against=against, central="mean")
         found, _, _ = figure_of(record, Fake(low=6.0, high=14.0))
         assert found.shared == pytest.approx(size), statistic
-    assert between_studies_of("madrs") == TAU
+    assert scatter_of("madrs") == (TAU, OMEGA)
     if scale in ("hdrs17", "phq9"):
-        assert size == pytest.approx(TAU * float(from_madrs(scale, np.asarray([30.0]))[0]) / 30.0)
+        assert size == pytest.approx(BOTH * float(from_madrs(scale, np.asarray([30.0]))[0]) / 30.0)
 
 
-def test_a_difference_between_arms_of_a_study_shares_nothing() -> None:
-    for statistic in ("difference", "standardised_difference"):
-        found, _, _ = figure_of(asked(statistic, against="placebo", definition="symptoms"), Fake())
-        assert found.shared == pytest.approx(0.0, abs=1e-9), statistic
+def test_a_difference_between_arms_of_a_study_has_what_each_arm_has_for_itself() -> None:
+    found, _, _ = figure_of(asked("difference", against="placebo", definition="symptoms"), Fake())
+    assert found.shared == pytest.approx(math.sqrt(2) * OMEGA)
+    effect, _, _ = figure_of(asked("standardised_difference", against="placebo", definition="symptoms"), Fake())
+    assert 0.0 < effect.shared < found.shared
     record = asked("difference", against="placebo")
     sign = record.model_copy(update={"outcome": record.outcome.model_copy(update={"statistic": "sign"})})
     assert figure_of(sign, Fake())[0].shared == 0.0
@@ -113,12 +119,16 @@ def test_a_share_moves_by_those_who_stand_near_the_cut() -> None:
     record, fake = asked("response", unit="%", against=None), Fake()
     found, _, arm = figure_of(record, fake)
     before, after = fake.at(arm, "madrs", 0), fake.at(arm, "madrs", 24)
-    apart = 100 * ((after - TAU <= 0.5 * before).mean(-1) - (after + TAU <= 0.5 * before).mean(-1))
-    assert found.shared == pytest.approx(0.5 * apart.mean())
+    apart = [
+        100 * ((after - size <= 0.5 * before).mean(-1) - (after + size <= 0.5 * before).mean(-1)).mean()
+        for size in (TAU, OMEGA)
+    ]
+    assert found.shared == pytest.approx(0.5 * math.hypot(*apart))
     # a percent change is a ratio, and moves on its logarithm
     found, _, arm = figure_of(asked("percent_change", unit="%", against="baseline"), fake)
     level = fake.at(arm, "madrs", 24).mean(-1)
-    assert found.shared == pytest.approx(0.5 * np.log((level + TAU) / (level - TAU)).mean())
+    ratios = [np.log((level + size) / (level - size)).mean() for size in (TAU, OMEGA)]
+    assert found.shared == pytest.approx(0.5 * math.hypot(*ratios))
 
 
 def test_other_observables_share_nothing_of_it() -> None:

@@ -169,6 +169,7 @@ def _mind(model: Model) -> Equations:
         dmn=_symbol("D"),
         dmn_rest=_symbol("D_0"),
         felt_drug=_symbol("q"),
+        relief=_symbol(r"\rho"),
         alliance=_symbol(r"\Phi"),
         expectation=_symbol("e"),
         setting=_symbols(Setting),
@@ -182,7 +183,13 @@ def _mood(model: Model) -> Equations:
 
     now, rest = _symbols(Carriers), _symbols(Carriers, "_0")
     madrs, hama = model.mood.scores(
-        now, rest, _symbol(r"\mathit{MADRS}_0"), _symbol(r"\mathit{HAMA}_0"), _symbol("g"), model.switches
+        now,
+        rest,
+        madrs_rest=_symbol(r"\mathit{MADRS}_0"),
+        hama_rest=_symbol(r"\mathit{HAMA}_0"),
+        untouched=_symbol(r"\upsilon"),
+        gate=_symbol("g"),
+        switches=model.switches,
     )
     return [(_symbol(r"\mathit{MADRS}"), madrs), (_symbol(r"\mathit{HAMA}"), hama)]
 

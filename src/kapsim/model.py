@@ -36,6 +36,7 @@ class Traits(NamedTuple):
     microglia: Value  # microglial activation beyond what IL-6 explains
     alliance: Value  # factor on corrective experience
     expectation: Value  # readiness to expect help, 0 to 1
+    untouched: Value  # share of the severity that no treatment reaches, 0 to 1
 
 
 class State(NamedTuple):
@@ -175,10 +176,11 @@ class Model:
             self.mood.scores(
                 mark("carriers", self.carriers(state, strength, opening)),
                 mark("carriers_rest", self.carriers(rest, at_rest, self.plasticity.opening(rest.plasticity))),
-                traits.madrs,
-                traits.hama,
-                self.plasticity.gate(setting, self.switches),
-                self.switches,
+                madrs_rest=traits.madrs,
+                hama_rest=traits.hama,
+                untouched=traits.untouched,
+                gate=self.plasticity.gate(setting, self.switches),
+                switches=self.switches,
             ),
         )
         seen = (state.network, block, strength, traits.subgenual, setting, self.switches)
@@ -240,6 +242,7 @@ class Model:
                 dmn=flow.activity.dmn,
                 dmn_rest=dmn_rest,
                 felt_drug=flow.felt_drug,
+                relief=1.0 - flow.madrs / traits.madrs,
                 alliance=traits.alliance,
                 expectation=traits.expectation,
                 setting=setting,

@@ -4,8 +4,9 @@ A labile negative belief, a consolidated schema, rumination, expectancy, and wha
 in weeks, natural course included: trials give them beside the drug, and their control arms improve by them. Corrective
 experience in therapy and adverse experience both learn with one gain, which the plasticity window opens and the
 precision of the default mode network closes; consolidation is gated by the window too. Depression sits in the prior
-(schema and precision), not in learning rates. The window can harm: a stressor inside it makes things worse. What the
-person feels is the belief shifted by the window; the shift is a state and is not consolidated. Belief, window and
+(schema and precision), not in learning rates. Relief lets a person take part in life again, and that teaches, too, with
+the same gain: what treatment began can outlast it. The window can harm: a stressor inside it makes things worse. What
+the person feels is the belief shifted by the window; the shift is a state and is not consolidated. Belief, window and
 precision are constructs. Contested: the path from the default mode network, which may be zero.
 """
 
@@ -38,6 +39,8 @@ class Mind(Mechanism):
     tau_healthy: Value = parameter("mind.tau_healthy", "h")
     schema_healthy: Value = parameter("mind.schema_healthy", "1")
     learning: Value = parameter("mind.learning_rate", "1/h")
+    everyday: Value = parameter("mind.everyday_rate", "1/h")
+    relief_scale: Value = parameter("mind.relief_scale", "1")
     adverse: Value = parameter("mind.adverse_rate", "1/h")
     precision: Value = parameter("mind.precision", "1")
     precision_rumination: Value = parameter("mind.precision_rumination", "1")
@@ -91,6 +94,7 @@ class Mind(Mechanism):
         dmn: Value,
         dmn_rest: Value,
         felt_drug: Value,
+        relief: Value,
         alliance: Value,
         expectation: Value,
         setting: Setting,
@@ -98,11 +102,13 @@ class Mind(Mechanism):
     ) -> MindState:
         """Rates of change per hour, all zero at `rest` without therapy, contact or stressor.
 
-        `alliance` scales corrective experience, `expectation` the person's readiness to expect help, both per person.
+        `relief` is the share of the baseline severity that is gone. `alliance` scales corrective experience in therapy,
+        `expectation` the person's readiness to expect help, both per person.
         """
         dmn = dmn - (1.0 - switches.quieting) * (dmn - dmn_rest)
         gain = self.gain(state, window, dmn_rest - dmn, switches)
         corrective = switches.therapy * self.learning * alliance * (setting.therapy + setting.practice)
+        corrective = corrective + self.everyday * positive_part(relief, self.relief_scale)
         # negative thinking that keeps the person's own belief at rest
         negative = (rest.belief - rest.schema) / (self.tau_belief * rest.rumination * (1.0 - rest.belief))
         shift = state.belief - state.schema

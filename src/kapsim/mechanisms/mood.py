@@ -2,8 +2,10 @@
 
 Depression and anxiety are latent traits on a logistic scale, so that ratings stay within their bounds. Each moves from
 the person's own baseline with lost synaptic strength (anhedonia), felt belief, rumination, sickness, expectancy and
-care; neurogenesis has a weight of zero by default, because its role in adults is contested. What of a person's severity
-none of these carry stays where it is. A rating averages since the last dose or the last rating, at most over the recall
+care; neurogenesis has a weight of zero by default, because its role in adults is contested. A share of each person's
+severity is untouched by all of them: drug, repetition, expectancy and care share what is left, so that effects which
+would add up to more than that person can gain saturate together, and people split into those whom treatment helps and
+those whom it hardly moves. A rating averages since the last dose or the last rating, at most over the recall
 period of its scale, as the difference of two values of an integral state; other scales are read off the MADRS by
 published tables.
 """
@@ -68,13 +70,29 @@ class Mood(Mechanism):
         return switches.links * synaptic, switches.links * thought, unspecific
 
     def scores(
-        self, now: Carriers, rest: Carriers, madrs_rest: Value, hama_rest: Value, gate: Value, switches: Switches
+        self,
+        now: Carriers,
+        rest: Carriers,
+        *,
+        madrs_rest: Value,
+        hama_rest: Value,
+        untouched: Value,
+        gate: Value,
+        switches: Switches,
     ) -> tuple[Value, Value]:
-        """Momentary MADRS and HAM-A in points, equal to the person's baseline at rest."""
+        """Momentary MADRS and HAM-A in points: the baseline at rest, never below its untouched share."""
         synaptic, thought, unspecific = self.shifts(now, rest, gate, switches)
         anxious = (
             self.anxiety_synaptic * synaptic + self.anxiety_cognitive * thought + self.anxiety_expectancy * unspecific
         )
-        depression = log(madrs_rest / (self.madrs_maximum - madrs_rest)) + synaptic + thought + unspecific
-        anxiety = log(hama_rest / (self.hama_maximum - hama_rest)) + anxious
-        return self.madrs_maximum * expit(depression), self.hama_maximum * expit(anxiety)
+        depressed = synaptic + thought + unspecific
+        return (
+            _moved(madrs_rest, self.madrs_maximum, untouched, depressed),
+            _moved(hama_rest, self.hama_maximum, untouched, anxious),
+        )
+
+
+def _moved(baseline: Value, maximum: Value, untouched: Value, shift: Value) -> Value:
+    """Score after a latent shift: logistic between the untouched part of the baseline and the end of the scale."""
+    floor = untouched * baseline
+    return floor + (maximum - floor) * expit(log((baseline - floor) / (maximum - baseline)) + shift)

@@ -37,6 +37,7 @@ PATIENTS_PER_DRAW = 10
 #: Most people in one run; a larger population is a trial.
 MOST_DRAWS = 100_000
 _BLOCK = 256
+_DECADE = 10.0
 #: Beginning of the purposes of what is not known about the parameters, alone and together in the posterior.
 _UNKNOWN, _JOINT = "uncertainty:", "uncertainty:joint:"
 
@@ -244,6 +245,7 @@ def _with_patient(
     female = (_uniform(keyed, count) < values["patient.female"]).astype(float)
     if given.sex is not None:
         female = np.full(count, float(given.sex == "female"))
+    age = known("patient.age", given.age_years)
     traits = Traits(
         madrs=np.clip(madrs, *_INSIDE_MADRS),
         hama=np.clip(hama, *_INSIDE_HAMA),
@@ -255,16 +257,24 @@ def _with_patient(
         microglia=np.zeros(count) if healthy else values["patient.microglia"],
         alliance=values["patient.alliance"],
         expectation=known("patient.expectation", given.expectancy),
+        untouched=_untouched(values, age, keyed.normal("between:patient.untouched", count)),
     )
-    body = Body(
-        weight=known("patient.weight", given.weight_kg), age=known("patient.age", given.age_years), female=female
-    )
+    body = Body(weight=known("patient.weight", given.weight_kg), age=age, female=female)
     return People(values, traits, body, draw_of.astype(np.int64), keyed)
 
 
 #: Scores at the very ends of a scale have no logit.
 _INSIDE_MADRS = (0.5, 59.5)
 _INSIDE_HAMA = (0.5, 55.5)
+
+
+def _untouched(values: Mapping[str, Array], age: Array, own: Array) -> Array:
+    """Return the share of each person's severity that no treatment reaches; larger in older people."""
+    from scipy.special import expit, logit
+
+    older = (age - load_parameters()["patient.age"].value) / _DECADE
+    shift = values["patient.spread.untouched"] * own + values["patient.untouched_age"] * older
+    return np.asarray(expit(logit(values["patient.untouched"]) + shift))
 
 
 def _uniform(keyed: Deviates, count: int) -> Array:

@@ -1,4 +1,4 @@
-"""Ratings of people, at entry and at visits, with errors keyed by person, scale and visit."""
+"""Ratings of people at entry and at visits: errors keyed by person, scale and visit, and change of its own accord."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kapsim.evidence import Parameter
 from kapsim.patient.sampling import Deviates
 from kapsim.ratings.enrolment import Enrolment
+from kapsim.ratings.own_course import own_course
 from kapsim.ratings.rating_error import RatingError, as_rated, rating_error
 
 Array = NDArray[np.float64]
@@ -33,12 +34,15 @@ class Ratings:
         How they came into the study; without one nobody was chosen by a score.
     parameters : mapping of str to Parameter, optional
         Registry, by default the shipped one.
+    begin : float
+        When people came in, h on the clock of the visits.
     """
 
     deviates: Deviates
     size: int
     enrolment: Enrolment | None = None
     parameters: Mapping[str, Parameter] | None = None
+    begin: float = 0.0
 
     def at_entry(self, scale: str, expected: Array) -> Array:
         """Return the rating by which people were taken in, or that was made on that day.
@@ -72,7 +76,8 @@ class Ratings:
         entry : ndarray, shape (patient,)
             Expected score at entry, points: what lasts of the error hangs on it where people were chosen by it.
         occasion : str
-            What tells visits of the same people at the same hour apart, such as the period of a crossover.
+            What tells visits of the same people at the same hour apart, such as the period of a crossover; in each
+            people go their own way anew.
 
         Returns
         -------
@@ -80,7 +85,10 @@ class Ratings:
             Whole points.
         """
         key = f"{round(hour * _SECONDS)}:{occasion}"
-        return as_rated(scale, expected + self._lasting(scale, entry) + self._new(scale, key))
+        own = own_course(scale, self.parameters).change(
+            lambda wave: self.deviates.normal(f"own_course:{occasion}:{wave}", self.size), hour - self.begin
+        )
+        return as_rated(scale, expected + own + self._lasting(scale, entry) + self._new(scale, key))
 
     def _error(self, scale: str) -> RatingError:
         return rating_error(scale, self.parameters)

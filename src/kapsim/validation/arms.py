@@ -229,12 +229,13 @@ class Answers:
     def _rated(self, arm: Arm, people: People, want: Want, expected: Array, entry: Array) -> Array:
         """Return what raters wrote down, shape (patient, hours); before the first visit they have seen nobody."""
         registry = self._settings.parameters
-        ratings = Ratings(people.keyed, people.size, enrolment(arm.group, registry), registry)
+        start = arm.treatment.start_h
+        ratings = Ratings(people.keyed, people.size, enrolment(arm.group, registry), registry, start)
         # the arms hold the same people, but another rater's visit is another visit
         occasion = f"{zlib.crc32(repr(arm.treatment).encode()):08x}"
         seen = []
         for hour, score in zip(want.hours, expected.T, strict=True):
-            if hour <= arm.treatment.start_h + _SAME_VISIT:
+            if hour <= start + _SAME_VISIT:
                 seen.append(ratings.at_entry(want.variable, score))
             else:
                 seen.append(ratings.at_visit(want.variable, score, hour, entry=entry, occasion=occasion))

@@ -1,13 +1,16 @@
-"""What ratings of one study share: site, region and setting move every arm after the start by the same amount.
+"""What ratings of one study share, and what an arm has for itself, beyond chance and rating error.
 
-The size is that by which changes of the MADRS differ between studies of one treatment. It moves scores after the first
-visit, in every arm of the study alike, and a figure moves by what its own statistic makes of that: a mean by all of it,
-a share by how many stand near the cut, a difference between arms not at all.
+Site, region and setting move every arm after the start by the same amount, of the size by which changes of the MADRS
+differ between studies of one treatment. Raters, drop-out and models of missing ratings move each arm by its own. A
+figure moves by what its statistic makes of that: a mean by all of it, a share by how many stand near the cut, a
+difference between arms only by what each has for itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +24,23 @@ from kapsim.validation.subject import Ask, Figure
 Array = NDArray[np.float64]
 
 
-def between_studies_of(scale: str) -> float:
-    """Return the standard deviation of the change of a rating between studies of one treatment, points of `scale`.
+class Scatter(NamedTuple):
+    """Standard deviations of the change of a rating beyond sampling, points of its scale.
+
+    Attributes
+    ----------
+    between : float
+        Between studies of one treatment.
+    within : float
+        Between arms of one study.
+    """
+
+    between: float
+    within: float
+
+
+def scatter_of(scale: str) -> Scatter:
+    """Return how far means of a rating scatter beyond sampling.
 
     Parameters
     ----------
@@ -30,7 +48,7 @@ def between_studies_of(scale: str) -> float:
         A rated variable; what holds of the MADRS holds of it in proportion to usual severity.
     """
     parameters = load_parameters()
-    tau, madrs = parameters["observation.mood.between_study"].value, parameters["patient.madrs"].value
+    madrs = parameters["patient.madrs"].value
     hama = np.asarray([parameters["patient.hama"].value])
     if scale == "madrs":
         usual = madrs
@@ -38,11 +56,13 @@ def between_studies_of(scale: str) -> float:
         usual = float((hama if scale == "hama" else gad7_from_hama(hama))[0])
     else:
         usual = float(from_madrs(scale, np.asarray([madrs]))[0])
-    return tau * usual / madrs
+    share = usual / madrs
+    between, within = (parameters[f"observation.mood.{part}_study"].value for part in ("between", "within"))
+    return Scatter(between * share, within * share)
 
 
 def shared_by_ratings(build: Callable[[Ask], Figure], ask: Ask) -> float:
-    """Return the standard deviation that a figure of ratings has in common with its study, on the scale of errors.
+    """Return the standard deviation that a figure of ratings has beyond sampling, on the scale of errors.
 
     Parameters
     ----------
@@ -51,20 +71,30 @@ def shared_by_ratings(build: Callable[[Ask], Figure], ask: Ask) -> float:
     ask : callable
         The answers, as `figure` takes them.
     """
+    arms: dict[Arm, None] = {}
 
-    def moved(sign: float) -> Ask:
-        def answer(arm: Arm, want: Want) -> Array:
-            values = ask(arm, want)
-            if want.variable not in RATED or want.how != "at":
-                return values
-            after = np.asarray(want.hours) > arm.treatment.start_h
-            shift = sign * between_studies_of(want.variable)
-            return np.where(after, np.clip(values + shift, 0.0, maximum(want.variable)), values)
+    def noted(arm: Arm, want: Want) -> Array:
+        arms[arm] = None
+        return ask(arm, want)
 
-        return answer
+    def moved(which: Callable[[Arm], bool], size: Callable[[Scatter], float]) -> float:
+        def answer(sign: float) -> Ask:
+            def answered(arm: Arm, want: Want) -> Array:
+                values = noted(arm, want)
+                if want.variable not in RATED or want.how != "at" or not which(arm):
+                    return values
+                after = np.asarray(want.hours) > arm.treatment.start_h
+                shift = sign * size(scatter_of(want.variable))
+                return np.where(after, np.clip(values + shift, 0.0, maximum(want.variable)), values)
 
-    worse, better = (build(moved(sign)) for sign in (1.0, -1.0))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        apart = transformed(worse, worse.join(*worse.parts)) - transformed(better, better.join(*better.parts))
-    known = apart[np.isfinite(apart)]
-    return 0.5 * abs(float(known.mean())) if known.size else 0.0
+            return answered
+
+        worse, better = (build(answer(sign)) for sign in (1.0, -1.0))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            apart = transformed(worse, worse.join(*worse.parts)) - transformed(better, better.join(*better.parts))
+        known = apart[np.isfinite(apart)]
+        return 0.5 * abs(float(known.mean())) if known.size else 0.0
+
+    common = moved(lambda arm: True, lambda scatter: scatter.between)
+    own = [moved(one.__eq__, lambda scatter: scatter.within) for one in tuple(arms)]
+    return math.hypot(common, *own)

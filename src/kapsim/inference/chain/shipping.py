@@ -19,6 +19,7 @@ from kapsim.inference.chain.calibrating import Posterior
 from kapsim.inference.chain.contest import table
 from kapsim.inference.chain.design import candidates
 from kapsim.inference.chain.leave_out import LeftOut
+from kapsim.inference.chain.posterior import BETWEEN, Draws
 from kapsim.validation.cases import Case
 
 Array = NDArray[np.float64]
@@ -26,6 +27,8 @@ Array = NDArray[np.float64]
 #: Draws of the ensemble that ships.
 SHIPPED_DRAWS = 500
 _DIGITS = 6
+#: Parameters of prediction that the calibration finds beside those of the chain.
+BETWEEN_STUDY, WITHIN_STUDY = "observation.mood.between_study", "observation.mood.within_study"
 
 
 def inputs_hash(parameters: Mapping[str, Parameter], cases: Sequence[Case]) -> str:
@@ -60,6 +63,25 @@ def moved(parameter: Parameter, z: float, sd: float) -> dict[str, Any]:
         # its value is the end of the law, which no record moves
         return _told(parameter.id, parameter.value, law.sd * float(np.hypot(z, sd)), 0.0, float(np.hypot(z, sd)))
     return _told(parameter.id, float(law.apply(parameter.value, z)), law.sd * sd, z, sd)
+
+
+def scatter(draws: Draws, parameters: Mapping[str, Parameter]) -> list[dict[str, Any]]:
+    """Return what became of the scatter of means of ratings between studies and within them.
+
+    Parameters
+    ----------
+    draws : Draws
+    parameters : mapping of str to Parameter
+        Registry with the priors, which predictions use and the calibration replaces by its own.
+    """
+    points = list(BETWEEN).index("points")
+    found = []
+    for name, sampled in ((BETWEEN_STUDY, draws.between), (WITHIN_STUDY, draws.within)):
+        prior = parameters[name]
+        assert prior.uncertainty is not None
+        z = np.log(sampled[:, points] / prior.value) / prior.uncertainty.sd
+        found.append(moved(prior, float(z.mean()), float(z.std())))
+    return found
 
 
 def _told(identifier: str, value: float, sd: float, z: float, kept: float) -> dict[str, Any]:
@@ -100,7 +122,8 @@ def calibration(
         "parameters": [
             moved(parameters[name], float(draws.z[:, k].mean()), float(draws.z[:, k].std()))
             for k, name in enumerate(draws.names)
-        ],
+        ]
+        + scatter(draws, parameters),
         "leave_one_study_out": [],
         "sampled": {
             "version": __version__,
