@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from brain_working_point import PAGE, markdown
+from brain_working_point import PAGE
 from numpy.typing import NDArray
+from pages import markdown, replace
 
 from kapsim.brain import load_atlas
 from kapsim.brain.connectome import Connectome
@@ -147,16 +148,9 @@ def main() -> int:
         ),
         rows,
     )
-    text = PAGE.read_text(encoding="utf-8")
-    head, mark, rest = text.partition("<!-- drug: begin -->\n")
-    if not mark:
-        raise SystemExit(f"{PAGE.name} has no markers for 'drug'")
     right = sum(cell.startswith("right") for row in rows for cell in row[3:])
     wrong = sum(cell.startswith("wrong") for row in rows for cell in row[3:])
-    note = f"\n\nOf {right + wrong} signs {right} are right and {wrong} wrong."
-    PAGE.write_text(
-        f"{head}{mark}{block}{note}\n<!-- drug: end -->{rest.partition('<!-- drug: end -->')[2]}", encoding="utf-8"
-    )
+    replace(PAGE, {"drug": f"{block}\n\nOf {right + wrong} signs {right} are right and {wrong} wrong."})
     return 0
 
 

@@ -20,6 +20,7 @@ import sys
 
 import numpy as np
 import yaml
+from pages import markdown, replace
 from pictures import ROOT
 
 from kapsim.brain import load_atlas
@@ -83,15 +84,8 @@ def main() -> int:
         "surface": state_table(surface),
         "surface box": box_table(surface),
     }
-    text = PAGE.read_text(encoding="utf-8")
-    for name, block in blocks.items():
-        before, mark, rest_of = text.partition(f"<!-- {name}: begin -->\n")
-        if not mark:
-            raise SystemExit(f"{PAGE.name} has no markers for {name!r}")
-        after = rest_of.partition(f"<!-- {name}: end -->")[2]
-        text = f"{before}{mark}{block}\n<!-- {name}: end -->{after}"
-        print(block)
-    PAGE.write_text(text, encoding="utf-8")
+    replace(PAGE, blocks)
+    print("\n\n".join(blocks.values()))
     return 0
 
 
@@ -169,13 +163,6 @@ def box_table(surface: ResponseSurface) -> str:
 
 def change(factor: float) -> str:
     return f"{100.0 * (factor - 1.0):+.2f} %"
-
-
-def markdown(headings: tuple[str, ...], rows: list[list[object]]) -> str:
-    def line(cells: object) -> str:
-        return "| " + " | ".join(str(cell) for cell in cells) + " |"  # type: ignore[attr-defined]
-
-    return "\n".join([line(headings), line("---" for _ in headings), *(line(row) for row in rows)])
 
 
 if __name__ == "__main__":

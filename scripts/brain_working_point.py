@@ -24,11 +24,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from pages import markdown, replace
 from pictures import ROOT
 
 from kapsim.brain import empirical_connectivity, load_atlas
@@ -65,15 +65,8 @@ def main() -> int:
         return 0 if same else 1
     RECORDS.write_text(content, encoding="utf-8")
     blocks = {"choice": choice_table(table, point), "fit": fit_table(point), "numbers": sentence(point)}
-    text = PAGE.read_text(encoding="utf-8")
-    for name, block in blocks.items():
-        head, mark, rest_of = text.partition(f"<!-- {name}: begin -->\n")
-        if not mark:
-            raise SystemExit(f"{PAGE.name} has no markers for {name!r}")
-        after = rest_of.partition(f"<!-- {name}: end -->")[2]
-        text = f"{head}{mark}{block}\n<!-- {name}: end -->{after}"
-        print(block)
-    PAGE.write_text(text, encoding="utf-8")
+    replace(PAGE, blocks)
+    print("\n\n".join(blocks.values()))
     return 0
 
 
@@ -249,13 +242,6 @@ def sentence(point: WorkingPoint) -> str:
         f"Power {point.exponent:g}, coupling {point.coupling:g}; gradient {point.gradient:+g} per standard deviation "
         "of T1w/T2w, off by default."
     )
-
-
-def markdown(headings: tuple[str, ...], rows: list[list[Any]]) -> str:
-    def line(cells: Any) -> str:
-        return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-    return "\n".join([line(headings), line("---" for _ in headings), *(line(row) for row in rows)])
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 import plotly.graph_objects as go
+from pages import markdown, replace
 from pictures import ROOT, take
 
 from kapsim.report.patterns_page import COLUMNS, counts_text, pattern_rows
@@ -49,11 +49,11 @@ def main() -> int:
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
-    replace({"patterns": patterns_block(judge_patterns(progress=say))})
+    replace(PAGE, {"patterns": patterns_block(judge_patterns(progress=say))})
     if options.patterns:
         return 0
     validation = validate(progress=say)
-    replace(blocks(validation))
+    replace(PAGE, blocks(validation))
     if not options.no_pictures:
         scored = [record for record in validation.records if record.status == "scored"]
         for key, title, spec in scatter_specs(scored):
@@ -64,21 +64,9 @@ def main() -> int:
     return 0
 
 
-def replace(found: dict[str, str]) -> None:
-    """Put each block between its markers."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, block in found.items():
-        if f"<!-- {name}: begin -->\n" not in text or f"<!-- {name}: end -->" not in text:
-            raise SystemExit(f"{PAGE.name} has no markers for {name!r}")
-        head, _, rest = text.partition(f"<!-- {name}: begin -->\n")
-        after = rest.partition(f"<!-- {name}: end -->")[2]
-        text = f"{head}<!-- {name}: begin -->\n{block}\n<!-- {name}: end -->{after}"
-    PAGE.write_text(text, encoding="utf-8")
-
-
 def patterns_block(found: Patterns) -> str:
     rows = [[row[key] for key, _ in COLUMNS] for row in pattern_rows(found)]
-    return f"{counts_text(found)}\n\n{table(tuple(heading for _, heading in COLUMNS), rows)}"
+    return f"{counts_text(found)}\n\n{markdown(tuple(heading for _, heading in COLUMNS), rows)}"
 
 
 def blocks(validation: Validation) -> dict[str, str]:
@@ -91,14 +79,14 @@ def blocks(validation: Validation) -> dict[str, str]:
             refused.setdefault(record.reason or "", []).append(record.id)
     return {
         "counts": f"{scored} of {len(validation.records)} shipped records are scored, {points} figures in all.",
-        "limits": table(
+        "limits": markdown(
             ("limit", "wanted", "on records", "found", "figures", "verdict", "without weak figures", "beyond"),
             [
                 [cells[key] for key in ("name", "wanted", "evidence", "found", "points", "verdict", "sound", "beyond")]
                 for cells in map(limit_cells, limits(validation.records))
             ],
         ),
-        "domains": table(
+        "domains": markdown(
             ("domain", "records", *(heading for _, heading in SCORES)),
             [
                 [name, CLASS_WORDS[kind], *(score_cells(scores)[key] for key, _ in SCORES)]
@@ -106,7 +94,7 @@ def blocks(validation: Validation) -> dict[str, str]:
                 for kind, scores in class_rows(summary)
             ],
         ),
-        "rivals": table(
+        "rivals": markdown(
             ("domain", "predictor", *(heading for _, heading in SCORES)),
             [
                 [name, rival, *(score_cells(scores)[key] for key, _ in SCORES)]
@@ -115,29 +103,22 @@ def blocks(validation: Validation) -> dict[str, str]:
                 for rival, scores in [("kapsim", summary.scores), *summary.rivals.items()]
             ],
         ),
-        "immune": table(
+        "immune": markdown(
             ("ketamine on cytokines", "signs right"),
             [[name, "–" if x is None else f"{100 * x:.0f} %"] for name, x in immune_signs(validation).items()],
         ),
-        "misfits": table(
+        "misfits": markdown(
             ("record", "domain", "what", "observed / predicted (90 % interval)", "left out"),
             [
                 [cells[key] for key in ("id", "domain", "what", "points", "caveats")]
                 for cells in map(misfit_cells, misfits(validation.records)[:WORST])
             ],
         ),
-        "cannot": table(
+        "cannot": markdown(
             ("because", "records"),
             [[reason, f"{len(ids)}: {', '.join(ids)}"] for reason, ids in refused.items()],
         ),
     }
-
-
-def table(headings: tuple[str, ...], rows: list[list[Any]]) -> str:
-    def line(cells: Any) -> str:
-        return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
-
-    return "\n".join([line(headings), line("---" for _ in headings), *(line(row) for row in rows)])
 
 
 if __name__ == "__main__":
