@@ -27,14 +27,17 @@ from kapsim.engine.exponential import (
 )
 from kapsim.engine.grid import TICKS_PER_HOUR, Resolution
 from kapsim.engine.linear import propagators
-from kapsim.errors import SolverError
+from kapsim.errors import InputError, SolverError
 from kapsim.evidence import Parameter, load_parameters
 from kapsim.kinetic_sets import DEFAULT, check_protocol
 from kapsim.mechanisms.base import REST, Drugs, Setting
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import NO_DRUG, Model, flatten, state_names, unflatten, variant_switches
 from kapsim.patient import Patient, load_patient
-from kapsim.patient.sampling import People, sample_people
+from kapsim.patient.sampling import PATIENTS_PER_DRAW, People, known_traits, sample_people
+from kapsim.population.loading import load_population
+from kapsim.population.medicines import with_own_medicines
+from kapsim.population.population import Population
 from kapsim.protocol import Protocol, load_protocol
 from kapsim.ratings.enrolment import Enrolment, entered
 from kapsim.ratings.rated import Ratings
@@ -49,6 +52,7 @@ def simulate(
     protocol: Protocol | str | Path,
     patient: Patient | str | Path | None = None,
     *,
+    population: Population | str | Path | None = None,
     variant: str = "standard",
     kinetics: str = DEFAULT,
     draws: int = 200,
@@ -64,7 +68,11 @@ def simulate(
     protocol : Protocol, str or Path
         What is done: a protocol, the name of one, or a file.
     patient : Patient, str or Path, optional
-        Who it is done to; what is not given is drawn from the population of treatment-resistant depression.
+        Who it is done to; what is not given is drawn from the population.
+    population : Population, str or Path, optional
+        Whose people they are: a population, the name of one, or a file (see `kapsim.population.load_population`). By
+        default people are drawn from the registry alone, which stands for treatment-resistant depression and lets
+        traits vary on their own.
     variant : str
         Named setting of the contested links; see `kapsim.model.VARIANTS`.
     kinetics : str
@@ -100,13 +108,72 @@ def simulate(
     plan_of = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
     check_protocol(kinetics, plan_of)
     who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
+    whose = population if population is None or isinstance(population, Population) else load_population(population)
     say("drawing people")
-    registry, entry = _entry(who) if rating_error else (None, None)
-    people = sample_people(who, draws, seed, spread=spread, parameters=registry)
+    people, entry = draw_people(who, draws, seed, population=whose, spread=spread, rating_error=rating_error)
     ratings = Ratings(people.keyed, people.size, entry) if rating_error else None
     return simulate_people(
-        plan_of, people, who, variant=variant, kinetics=kinetics, seed=seed, ratings=ratings, progress=progress
+        plan_of,
+        people,
+        who,
+        population=whose,
+        variant=variant,
+        kinetics=kinetics,
+        seed=seed,
+        ratings=ratings,
+        progress=progress,
     )
+
+
+def draw_people(
+    patient: Patient | None,
+    draws: int,
+    seed: int,
+    *,
+    population: Population | None = None,
+    spread: bool = True,
+    rating_error: bool = False,
+) -> tuple[People, Enrolment | None]:
+    """Draw the people of a run, and say how they came in.
+
+    Parameters
+    ----------
+    patient : Patient or None
+        What is known of all of them; it goes before what the population says.
+    draws, seed, spread
+        As in `simulate`.
+    population : Population, optional
+        Whose people they are.
+    rating_error : bool
+        Whether those who came into a study by a rating shall have the severity behind it.
+
+    Returns
+    -------
+    tuple of People and Enrolment
+        None for people who were not chosen by a rating.
+    """
+    if population is None:
+        registry, entry = _entry(patient) if rating_error else (None, None)
+        return sample_people(patient, draws, seed, spread=spread, parameters=registry), entry
+    who = Patient(schema_version=1) if patient is None else patient
+    if who.diagnosis is not None and (who.diagnosis == "healthy") != (population.diagnosis == "healthy"):
+        raise InputError(
+            f"diagnosis: the patient is {who.diagnosis} and the population {population.name} {population.diagnosis}; "
+            "leave one of them out"
+        )
+    who = who.model_copy(update={"diagnosis": who.diagnosis or population.diagnosis})
+    registry, entry = None, None
+    if rating_error and "madrs" not in population.traits:
+        registry, entry = _entry(who)
+    elif rating_error and who.baseline is None and who.diagnosis != "healthy":
+        population, entry = population.entered(load_parameters())
+    # the limits on numbers are those of `sample_people`, which says so before anything is drawn for nothing
+    if spread and draws > 0 and seed >= 0:
+        known = population.draw(draws, seed, per_draw=PATIENTS_PER_DRAW, given=known_traits(who))
+    else:
+        known = population.middle(max(draws, 0))
+    people = sample_people(who, draws, seed, spread=spread, parameters=registry, covariates=known)
+    return people, entry
 
 
 def _entry(patient: Patient | None) -> tuple[dict[str, Parameter] | None, Enrolment | None]:
@@ -121,6 +188,7 @@ def simulate_people(
     people: People,
     patient: Patient | None = None,
     *,
+    population: Population | None = None,
     variant: str = "standard",
     kinetics: str = DEFAULT,
     seed: int = 0,
@@ -138,6 +206,8 @@ def simulate_people(
     people : People
     patient : Patient, optional
         The file that they were drawn from, for the record.
+    population : Population, optional
+        That they were drawn from, for the record.
     variant, kinetics : str
         As in `simulate`.
     seed : int
@@ -169,7 +239,8 @@ def simulate_people(
 
     say = progress or (lambda _: None)
     switches = variant_switches(variant)
-    course = build_course(protocol, people, resolution, kinetics, at=at)
+    taken, people = with_own_medicines(protocol, people)
+    course = build_course(taken, people, resolution, kinetics, at=at)
     # the solver leaves the interpreter free for most of its time: load what labels the results meanwhile
     loading = threading.Thread(target=_load_for_labels, args=(protocol, patient), daemon=True)
     loading.start()
@@ -180,7 +251,18 @@ def simulate_people(
     about = provenance(variant, seed, people.size, kinetics)
     if ratings is not None:
         about["rating_error"] = "1"
-    return label(protocol, patient, people, course, states, amounts, about, ratings, keep_failures=keep_failures)
+    if population is not None:
+        about["population"] = json.dumps(population.provenance(), ensure_ascii=False)
+    met = patient if population is None else _met(patient, population)
+    return label(
+        protocol, patient, people, course, states, amounts, about, ratings, met=met, keep_failures=keep_failures
+    )
+
+
+def _met(patient: Patient | None, population: Population) -> Patient:
+    """Return whom a study would say it treated: the typical person of a population, but for what a file gives."""
+    given = {} if patient is None else {name: getattr(patient, name) for name in ("weight", "age", "diagnosis")}
+    return population.typical.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _load_for_labels(protocol: Protocol, patient: Patient | None) -> None:

@@ -7,6 +7,7 @@ same whether they are drawn alone, in a block or with a hundred thousand others.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from kapsim.population.laws import Law
 from kapsim.population.schema import PopulationFile, law_of, width_of
 from kapsim.population.table import Table
 from kapsim.population.traits import BODY, TRAITS
+from kapsim.units import convert
 
 if TYPE_CHECKING:
     from kapsim.evidence import Parameter
@@ -118,7 +120,15 @@ class Population:
             )
         return matrix
 
-    def draw(self, n: int, seed: int, first: int = 0, *, per_draw: int | None = None) -> dict[str, Array]:
+    def draw(
+        self,
+        n: int,
+        seed: int,
+        first: int = 0,
+        *,
+        per_draw: int | None = None,
+        given: Mapping[str, float] | None = None,
+    ) -> dict[str, Array]:
         """Draw people.
 
         Parameters
@@ -132,6 +142,8 @@ class Population:
         per_draw : int, optional
             How many people share a draw of what is not known about the assumed laws and correlations; without it
             they are as the file says.
+        given : mapping of str to float, optional
+            What everybody has, by trait; the rest is drawn given that.
 
         Returns
         -------
@@ -147,10 +159,17 @@ class Population:
             raise InputError(f"population: {n} people from number {first} with seed {seed} cannot be; 0 and up")
         places = first + np.arange(n, dtype=np.int64)
         keyed = Keyed(seed, True)
+        fixed = {name: np.full(n, float(value)) for name, value in (given or {}).items() if name in self.traits}
         if self.table is None:
-            return self._given(places, keyed, {}, per_draw)
+            return self._given(places, keyed, completed(fixed), per_draw)
         rows = self._rows(places, keyed)
         held = completed({name: column[rows] for name, column in self.table.columns.items()})
+        for name, values in fixed.items():
+            held[name] = values
+            if name in BODY and all(other in held for other in BODY):
+                # what follows from the new one and the height, or the weight, of the row
+                del held["bmi" if name != "bmi" else "height"]
+        held = completed(held)
         found = {trait: np.zeros(n) for trait in self.traits}
         missing = np.stack([np.isnan(column) for column in held.values()])
         kinds = (1 << np.arange(len(held))) @ missing
@@ -160,6 +179,15 @@ class Population:
             for trait, values in self._given(places[here], keyed, known, per_draw).items():
                 found[trait][here] = values
         return found
+
+    def middle(self, n: int) -> dict[str, Array]:
+        """Return `n` times the person in the middle: the median of every number, and what most people have or lack."""
+        if self.table is None:
+            found = completed({name: law.values(np.zeros(1)) for name, law in self.laws.items()})
+        else:
+            found = {name: np.asarray([np.median(values)]) for name, values in self._many.items()}
+            found |= {name: np.round(value) for name, value in found.items() if TRAITS[name].yes_no}
+        return {trait: np.repeat(found[trait], n) for trait in self.traits}
 
     def _rows(self, places: NDArray[np.int64], keyed: Keyed) -> NDArray[np.int64]:
         """Return the row of each person."""
@@ -207,6 +235,9 @@ class Population:
                 shift = 0.0 if per_draw is None else self._shift(name, keyed, draws)[which]
                 found[name] = law.values(correlated[name], shift)
         found = completed(found)
+        if "episode" in found and "age" in found and "episode" not in known:
+            # nobody has been ill for longer than they have lived
+            found["episode"] = np.minimum(found["episode"], convert(1.0, "a", "mo") * found["age"])
         return {trait: found[trait] for trait in self.traits}
 
     def _shift(self, trait: str, keyed: Keyed, draws: NDArray[np.int64]) -> Array:
@@ -275,13 +306,19 @@ class Population:
         severity = self.file.marginals.get("madrs")
         if not self.file.enrolled_by_rating or self.table is not None or severity is None or severity.law != "normal":
             return self, None
-        law = self.laws["madrs"]
-        error = rating_error("madrs", parameters).sd
-        entry = enrolled("madrs", law.mean, law.sd, error, parameters["observation.enrolment.distance"].value)
-        points = {"mean": Quantity(entry.true_mean, "points"), "sd": Quantity(entry.true_sd, "points")}
-        true = severity.model_copy(update={**points, "low": None, "high": None})
-        file = self.file.model_copy(update={"marginals": {**self.file.marginals, "madrs": true}})
-        return replace(self, file=file), entry
+        distance, marginals, found = parameters["observation.enrolment.distance"].value, dict(self.file.marginals), {}
+        for scale in ("madrs", "hama"):
+            if scale in marginals and marginals[scale].law == "normal":
+                law, error = self.laws[scale], rating_error(scale, parameters).sd
+                # a scale that did not decide was rated with an error too, which widens its spread and moves nothing
+                cut = distance if scale == "madrs" else math.inf
+                found[scale] = enrolled(scale, law.mean, law.sd, error, cut)
+                points = {
+                    "mean": Quantity(found[scale].true_mean, "points"),
+                    "sd": Quantity(found[scale].true_sd, "points"),
+                }
+                marginals[scale] = marginals[scale].model_copy(update={**points, "low": None, "high": None})
+        return replace(self, file=self.file.model_copy(update={"marginals": marginals})), found["madrs"]
 
     def provenance(self) -> dict[str, Any]:
         """Return what tells this population from others, as plain data."""

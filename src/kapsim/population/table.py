@@ -145,7 +145,7 @@ def parse_table(content: bytes | str, *, source: str = "<table>") -> Table:
         column.trait: np.asarray(values) for column, values in zip(columns, lists, strict=True) if column is not None
     }
     table = Table({trait: named[trait] for trait in TRAITS if trait in named}, source, _digest(raw))
-    _check_bodies(table, text)
+    _check_people(table, text)
     return table
 
 
@@ -309,12 +309,23 @@ def _from_scale(cell: str, scale: str) -> float:
     return min(found, TRAITS[_SCALES[scale]].high)
 
 
-def _check_bodies(table: Table, text: str) -> None:
-    """Raise where weight, height and BMI of a person do not belong together."""
+def _check_people(table: Table, text: str) -> None:
+    """Raise where the numbers of a person do not belong together."""
     from kapsim.population.body import completed
 
     held = completed(table.columns)
     numbers = [line for line, _ in _lines(text, table.source)][1:]
+    if "age" in held and "episode" in held:
+        wrong = held["episode"] > convert(1.0, "a", "mo") * held["age"]
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            years = f"a life of {held['age'][row]:g} years"
+            raise _error(
+                table.source,
+                numbers[row],
+                "episode",
+                f"{held['episode'][row]:g} months are longer than {years}; check the unit",
+            )
     for trait in BODY:
         if trait in table.columns or trait not in held:
             continue
