@@ -34,7 +34,7 @@ from kapsim.mechanisms.base import REST, Drugs, Setting
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import NO_DRUG, Model, flatten, state_names, unflatten, variant_switches
 from kapsim.patient import Patient, load_patient
-from kapsim.patient.sampling import PATIENTS_PER_DRAW, People, known_traits, sample_people
+from kapsim.patient.sampling import PATIENTS_PER_DRAW, People, check_numbers, known_traits, sample_people
 from kapsim.population.loading import load_population
 from kapsim.population.medicines import with_own_medicines
 from kapsim.population.population import Population
@@ -167,11 +167,11 @@ def draw_people(
         registry, entry = _entry(who)
     elif rating_error and who.baseline is None and who.diagnosis != "healthy":
         population, entry = population.entered(load_parameters())
-    # the limits on numbers are those of `sample_people`, which says so before anything is drawn for nothing
-    if spread and draws > 0 and seed >= 0:
+    check_numbers(draws, seed)
+    if spread:
         known = population.draw(draws, seed, per_draw=PATIENTS_PER_DRAW, given=known_traits(who))
     else:
-        known = population.middle(max(draws, 0))
+        known = population.middle(draws)
     people = sample_people(who, draws, seed, spread=spread, parameters=registry, covariates=known)
     return people, entry
 

@@ -22,6 +22,21 @@ PatientFile = Annotated[
     Path | None,
     typer.Option("--patient", metavar="FILE", help="Patient file; what it leaves out is drawn from the population."),
 ]
+WhosePeople = Annotated[
+    str | None,
+    typer.Option(
+        "--population",
+        metavar="NAME",
+        help="Whose people: see `kapsim populations`; a YAML file of laws, or a CSV of covariates.",
+    ),
+]
+BasedOn = Annotated[
+    str | None,
+    typer.Option("--based-on", metavar="NAME", help="Population from which what a CSV lacks is drawn [trd_trial]."),
+]
+OneToOne = Annotated[
+    bool, typer.Option("--one-to-one", help="Each row of a CSV is one person, instead of drawn with replacement.")
+]
 Variant = Annotated[
     str, typer.Option("--variant", metavar="NAME", help="Setting of the contested links; see `kapsim variants`.")
 ]

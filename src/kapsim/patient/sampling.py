@@ -183,10 +183,7 @@ def sample_people(
     InputError
         For a number of draws or a seed that cannot be.
     """
-    if not 1 <= draws <= MOST_DRAWS:
-        raise InputError(f"draws: {draws} is not between 1 and {MOST_DRAWS}; 200 is the default")
-    if not 0 <= seed < 2**63:
-        raise InputError(f"seed: {seed} is not between 0 and 2^63 - 1")
+    check_numbers(draws, seed)
     keyed = Keyed(seed, spread) if deviates is None else deviates
     draw_of = np.arange(draws) // per_draw
     values: dict[str, Array] = {}
@@ -204,6 +201,14 @@ def sample_people(
         factor = np.exp(values[width] * keyed.normal(f"between:{identifier}", draws))
         values[identifier] = values[identifier] * np.clip(factor, 1.0 / FURTHEST, FURTHEST)
     return _with_patient(values, patient, draw_of, keyed, dict(covariates or {}))
+
+
+def check_numbers(draws: int, seed: int) -> None:
+    """Raise InputError for a number of people or a seed that cannot be."""
+    if not 1 <= draws <= MOST_DRAWS:
+        raise InputError(f"draws: {draws} is not between 1 and {MOST_DRAWS}; 200 is the default")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed: {seed} is not between 0 and 2^63 - 1")
 
 
 def _with_patient(

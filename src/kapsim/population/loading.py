@@ -130,7 +130,7 @@ def _of_document(document: Document, raw: bytes, folder: Path, deepest: int) -> 
     except PydanticCustomError as error:
         about = error.context or {}
         raise document.error(tuple(about["at"]), str(about["problem"])) from None
-    found = Population(whole, source, digest.hexdigest(), base.table, base.weights)
+    found = replace(base, file=whole, source=source, digest=digest.hexdigest())
     _check_laws(found, document)
     if not file.targets:
         return found

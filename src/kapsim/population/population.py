@@ -21,7 +21,7 @@ from kapsim.patient.sampling import Keyed
 from kapsim.population import copula
 from kapsim.population.body import completed, extended, third_of
 from kapsim.population.laws import Law
-from kapsim.population.schema import PopulationFile, law_of, width_of
+from kapsim.population.schema import PopulationFile, Target, law_of, width_of
 from kapsim.population.table import Table
 from kapsim.population.traits import BODY, TRAITS
 from kapsim.units import convert
@@ -58,6 +58,8 @@ class Population:
         Chances of the rows, which add up to 1; without them all are alike.
     one_to_one : bool
         Person k is row k, instead of a row drawn with replacement.
+    targets : mapping of str to Target
+        What its people were reweighted to, by trait.
     """
 
     file: PopulationFile
@@ -66,6 +68,7 @@ class Population:
     table: Table | None = None
     weights: Array | None = field(default=None, compare=False)
     one_to_one: bool = False
+    targets: Mapping[str, Target] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -81,7 +81,8 @@ def reweighted(population: Population, targets: Mapping[str, Target]) -> Populat
             "far from this population); bring them nearer, or base it on a more fitting one"
         )
     digest = population.digest
-    return replace(population, table=Table(pool, population.source, digest), weights=weights, one_to_one=False)
+    table, together = Table(pool, population.source, digest), {**population.targets, **targets}
+    return replace(population, table=table, weights=weights, one_to_one=False, targets=together)
 
 
 def balanced(columns: Array, wanted: Array, start: Array, words: list[str]) -> Array:

@@ -73,6 +73,8 @@ class Figure(FileModel):
     n: Annotated[int, Field(ge=1)] | None = None
     error: AmountOrNumber | None = None
     source: Line
+    #: False for what another study printed, shown beside but not used by the law.
+    used: bool = True
 
 
 class Marginal(FileModel):
