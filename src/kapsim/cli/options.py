@@ -6,11 +6,14 @@ import json as json_format
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kapsim.statements import DISCLAIMER
+
+if TYPE_CHECKING:
+    from kapsim.population import Population
 
 #: Stands under every help text.
 NOTE = DISCLAIMER
@@ -58,6 +61,24 @@ def shown_path(path: Path | str) -> str:
     """Return a path fit for a record that others will read: nothing of the machine or the person it was made on."""
     given = Path(path)
     return given.name if given.is_absolute() or ".." in given.parts else given.as_posix()
+
+
+def population_words(population: str | None, based_on: str | None, one_to_one: bool) -> list[str]:
+    """Return the words of a command that say whose people they are, without the folders of this machine."""
+    words = [] if population is None else ["--population", shown_path(population)]
+    words += [] if based_on is None else ["--based-on", shown_path(based_on)]
+    return [*words, *(["--one-to-one"] if one_to_one else [])]
+
+
+def whose_people(population: str | None, based_on: str | None, one_to_one: bool) -> Population | None:
+    """Return the population that the options name, None where they name none."""
+    if population is None:
+        if based_on is not None or one_to_one:
+            raise typer.BadParameter("--based-on and --one-to-one go with --population FILE.csv")
+        return None
+    from kapsim.population import load_population
+
+    return load_population(population, based_on=based_on, one_to_one=one_to_one)
 
 
 def print_json(content: Mapping[str, Any]) -> None:

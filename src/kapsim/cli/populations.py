@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kapsim.cli.options import BasedOn, OneToOne, Seed, check_target, print_json, shown_path
+from kapsim.cli.options import BasedOn, OneToOne, Seed, check_target, population_words, print_json, shown_path
 from kapsim.cli.runs import output
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ def populations(
     for target in (html, csv):
         if target is not None:
             check_target(target)
-    words = ["kapsim", "populations", shown_path(name)]
-    words += [] if based_on is None else ["--based-on", shown_path(based_on)]
-    words += ["--one-to-one"] if one_to_one else []
+    words = ["kapsim", "populations", shown_path(name), *population_words(None, based_on, one_to_one)]
     command = shlex.join([*words, "--people", str(people), "--seed", str(seed)])
     population = load_population(name, based_on=based_on, one_to_one=one_to_one)
     found = check(population, people, seed)
@@ -106,14 +104,14 @@ def _print(found: Check) -> None:
     from kapsim.report.population_page import HOW_TO_READ, counts_text, marginal_rows, pair_rows
     from kapsim.statements import DISCLAIMER
 
-    console = output(pipe_width=150)
+    console = output(pipe_width=180)
     console.print(found.population["title"], style="bold", highlight=False, markup=False)
     if found.description:
         console.print(" ".join(found.description.split()), highlight=False, markup=False)
     console.print(_table("traits", marginal_rows(found)))
     if found.pairs:
         console.print(_table("correlations", pair_rows(found)))
-    console.print(counts_text(found), highlight=False)
+    console.print(counts_text(found), highlight=False, markup=False)
     console.print(HOW_TO_READ, style="dim", highlight=False)
     console.print(DISCLAIMER, style="dim", highlight=False)
 

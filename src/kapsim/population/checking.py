@@ -120,7 +120,7 @@ class Check:
     @property
     def counts(self) -> dict[str, int]:
         """How many statistics and correlations have each verdict."""
-        verdicts = [item.verdict for item in (*self.rows, *self.pairs)]
+        verdicts = [row.verdict for row in self.rows] + [pair.verdict for pair in self.pairs]
         return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
 
     def as_data(self) -> dict[str, Any]:

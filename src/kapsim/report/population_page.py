@@ -28,12 +28,19 @@ COLUMNS: Final = (
     ("source", "from"),
 )
 HOW_TO_READ: Final = (
-    f"A drawn figure agrees where it lies within {ERRORS:g} Monte Carlo errors of the published one, and within its error "
-    "where it does so within 95 % of what a study of that size may print besides; otherwise it departs. What is assumed "
-    "has no published figure: its width says how far its centre may lie elsewhere (one SD: in the unit of a normal law, of "
-    "the logarithm of a lognormal one, of the log odds of a share, of Fisher's z for a correlation). Figures of another "
-    "study are shown beside; the law does not rest on them."
+    f"A drawn figure agrees where it lies within {ERRORS:g} Monte Carlo errors of the published one, and within its "
+    "error where it does so within 95 % of what a study of that size may print besides; otherwise it departs. What is "
+    "assumed has no published figure: its width says how far its centre may lie elsewhere (one SD: in the unit of a "
+    "normal law, of the logarithm of a lognormal one, of the log odds of a share, of Fisher's z for a correlation). "
+    "Figures of another study are shown beside; the law does not rest on them."
 )
+_COUNTED: Final = {
+    "agrees": "agree",
+    "within its error": "within their errors",
+    "departs": "depart",
+    "as assumed": "as assumed",
+    "follows": "follow from others",
+}
 _BINS = 48
 _ROW_PIXELS, _COLUMNS, _GAP = 190, 3, 0.08
 _CONTENTS = (
@@ -67,8 +74,10 @@ def pair_rows(found: Check) -> list[dict[str, str]]:
 
 def counts_text(found: Check) -> str:
     """Return in a sentence how many figures have each verdict."""
-    words = ", ".join(f"{number} {verdict}" for verdict, number in found.counts.items() if number)
-    return f"{found.n} people drawn with seed {found.seed}: {words}."
+    words = ", ".join(f"{number} {_COUNTED[verdict]}" for verdict, number in found.counts.items() if number)
+    others = sum(row.verdict == "departs" and not row.used for row in found.rows)
+    more = f" Of those that depart, {others} are figures of another study." if others else ""
+    return f"{found.n} people drawn with seed {found.seed}: {words}.{more}"
 
 
 def population_html(found: Check, people: Mapping[str, Array], *, command: str = "") -> str:
