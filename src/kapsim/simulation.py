@@ -254,9 +254,13 @@ def simulate_people(
     if population is not None:
         about["population"] = json.dumps(population.provenance(), ensure_ascii=False)
     met = patient if population is None else _met(patient, population)
-    return label(
+    found = label(
         protocol, patient, people, course, states, amounts, about, ratings, met=met, keep_failures=keep_failures
     )
+    if population is not None:
+        records = dict.fromkeys([*json.loads(found.attrs["records_used"]), *population.sources])
+        found.attrs["records_used"] = json.dumps(list(records), ensure_ascii=False)
+    return found
 
 
 def _met(patient: Patient | None, population: Population) -> Patient:

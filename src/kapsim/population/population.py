@@ -323,6 +323,18 @@ class Population:
                 marginals[scale] = marginals[scale].model_copy(update={**points, "low": None, "high": None})
         return replace(self, file=self.file.model_copy(update={"marginals": marginals})), found["madrs"]
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Ids of the records, or other words, that its laws and correlations rest on."""
+        found = [
+            source
+            for trait, marginal in self.file.marginals.items()
+            if self.table is None or self.weights is not None or trait not in self.table.columns
+            for source in (*marginal.sources, *(figure.source for figure in marginal.published if figure.used))
+        ]
+        found += [source for item in self.file.correlations for source in item.sources]
+        return tuple(dict.fromkeys(found))
+
     def provenance(self) -> dict[str, Any]:
         """Return what tells this population from others, as plain data."""
         about: dict[str, Any] = {
