@@ -27,20 +27,19 @@ from kapsim.engine.exponential import (
 )
 from kapsim.engine.grid import TICKS_PER_HOUR, Resolution
 from kapsim.engine.linear import propagators
-from kapsim.errors import InputError, SolverError
-from kapsim.evidence import Parameter, load_parameters
+from kapsim.errors import SolverError
 from kapsim.kinetic_sets import DEFAULT, check_protocol
 from kapsim.mechanisms.base import REST, Drugs, Setting
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import NO_DRUG, Model, flatten, state_names, unflatten, variant_switches
 from kapsim.patient import Patient, load_patient
-from kapsim.patient.sampling import PATIENTS_PER_DRAW, People, check_numbers, known_traits, sample_people
+from kapsim.patient.sampling import People
 from kapsim.population.loading import load_population
 from kapsim.population.medicines import with_own_medicines
 from kapsim.population.population import Population
 from kapsim.protocol import Protocol, load_protocol
-from kapsim.ratings.enrolment import Enrolment, entered
 from kapsim.ratings.rated import Ratings
+from kapsim.recruiting import as_met, draw_people
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -125,64 +124,6 @@ def simulate(
     )
 
 
-def draw_people(
-    patient: Patient | None,
-    draws: int,
-    seed: int,
-    *,
-    population: Population | None = None,
-    spread: bool = True,
-    rating_error: bool = False,
-) -> tuple[People, Enrolment | None]:
-    """Draw the people of a run, and say how they came in.
-
-    Parameters
-    ----------
-    patient : Patient or None
-        What is known of all of them; it goes before what the population says.
-    draws, seed, spread
-        As in `simulate`.
-    population : Population, optional
-        Whose people they are.
-    rating_error : bool
-        Whether those who came into a study by a rating shall have the severity behind it.
-
-    Returns
-    -------
-    tuple of People and Enrolment
-        None for people who were not chosen by a rating.
-    """
-    if population is None:
-        registry, entry = _entry(patient) if rating_error else (None, None)
-        return sample_people(patient, draws, seed, spread=spread, parameters=registry), entry
-    who = Patient(schema_version=1) if patient is None else patient
-    if who.diagnosis is not None and (who.diagnosis == "healthy") != (population.diagnosis == "healthy"):
-        raise InputError(
-            f"diagnosis: the patient is {who.diagnosis} and the population {population.name} {population.diagnosis}; "
-            "leave one of them out"
-        )
-    who = who.model_copy(update={"diagnosis": who.diagnosis or population.diagnosis})
-    registry, entry = None, None
-    if rating_error and "madrs" not in population.traits:
-        registry, entry = _entry(who)
-    elif rating_error and who.baseline is None and who.diagnosis != "healthy":
-        population, entry = population.entered(load_parameters())
-    check_numbers(draws, seed)
-    if spread:
-        known = population.draw(draws, seed, per_draw=PATIENTS_PER_DRAW, given=known_traits(who))
-    else:
-        known = population.middle(draws)
-    people = sample_people(who, draws, seed, spread=spread, parameters=registry, covariates=known)
-    return people, entry
-
-
-def _entry(patient: Patient | None) -> tuple[dict[str, Parameter] | None, Enrolment | None]:
-    """Return the population as a trial takes it in by a rating, and how; None for people whose severity is given."""
-    if patient is not None and (patient.baseline is not None or patient.diagnosis == "healthy"):
-        return None, None
-    return entered(load_parameters())
-
-
 def simulate_people(
     protocol: Protocol,
     people: People,
@@ -253,7 +194,7 @@ def simulate_people(
         about["rating_error"] = "1"
     if population is not None:
         about["population"] = json.dumps(population.provenance(), ensure_ascii=False)
-    met = patient if population is None else _met(patient, population)
+    met = patient if population is None else as_met(patient, population)
     found = label(
         protocol, patient, people, course, states, amounts, about, ratings, met=met, keep_failures=keep_failures
     )
@@ -261,12 +202,6 @@ def simulate_people(
         records = dict.fromkeys([*json.loads(found.attrs["records_used"]), *population.sources])
         found.attrs["records_used"] = json.dumps(list(records), ensure_ascii=False)
     return found
-
-
-def _met(patient: Patient | None, population: Population) -> Patient:
-    """Return whom a study would say it treated: the typical person of a population, but for what a file gives."""
-    given = {} if patient is None else {name: getattr(patient, name) for name in ("weight", "age", "diagnosis")}
-    return population.typical.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def _load_for_labels(protocol: Protocol, patient: Patient | None) -> None:
