@@ -561,7 +561,7 @@ YAML_MISTAKES = [
     ("title: Of my own", "tilte: Of my own", "3: tilte", "nearest valid key 'title'"),
     ("diagnosis: mdd\n", "", "1: diagnosis", "is missing"),
     ("diagnosis: mdd", "diagnosis: mddd", "4: diagnosis", "nearest valid value 'mdd'"),
-    ("  weight: {", "  weihgt: {", "8: marginals.weihgt", "nearest valid trait 'weight'"),
+    ("  weight: {", "  weihgt: {", "8: marginals.weihgt", "valid trait 'weight'"),
     ("law: normal", "law: gamma", "6: marginals.age.law", "not known here"),
     ("mean: 40 a", "mean: 40", "6: marginals.age.mean", "a number with its unit is needed"),
     ("mean: 40 a", "mean: 40 kg", "6: marginals.age.mean", "a quantity of mass, not of time"),
@@ -851,9 +851,7 @@ def test_the_typical_person_is_the_middle_of_the_population(trial: Population) -
 
 def test_applicability_is_that_of_the_population() -> None:
     from kapsim.applicability import Applicability
-    from kapsim.population.population import Population as Kind
 
-    assert Kind is Population
     found = kapsim.simulate("single_infusion", population="older_adults", draws=40, seed=1)
     sides = {side.name: side for side in Applicability.from_json(found.attrs["applicability"]).sides}
     assert re.fullmatch(r"7\d(\.\d)? years", sides["age"].value)
@@ -868,8 +866,9 @@ def test_people_who_came_in_by_a_rating_are_truly_less_ill() -> None:
     population = load_population("trd_trial")
     from kapsim.evidence import load_parameters
     from kapsim.ratings.rated import Ratings
+    from kapsim.recruiting import truly
 
-    true, entry = population.entered(load_parameters())
+    true, entry = truly(population, load_parameters())
     assert entry is not None
     severity = true.draw(20_000, 6)["madrs"]
     rated = Ratings(Keyed(6, True), 20_000, entry).at_entry("madrs", severity)
@@ -877,7 +876,7 @@ def test_people_who_came_in_by_a_rating_are_truly_less_ill() -> None:
     assert rated.std() == pytest.approx(5.18, abs=0.15)
     # clients of a clinic are not chosen by a score
     clinic = load_population("kap_clinic")
-    assert clinic.entered(load_parameters()) == (clinic, None)
+    assert truly(clinic, load_parameters()) == (clinic, None)
 
 
 def test_results_of_a_population_are_saved_and_loaded(run: Any, tmp_path: Path) -> None:
