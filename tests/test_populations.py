@@ -7,6 +7,8 @@ import functools
 import json
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -1007,3 +1009,32 @@ def test_check_tells_populations_and_covariates_apart(folder: Path, capsys: pyte
 def test_options_of_a_population_need_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "single_infusion", "--one-to-one"]) == 2
     assert "go with --population FILE.csv" in capsys.readouterr().err
+
+
+# --- the page about them -------------------------------------------------------------------------------------------
+
+DOCS = (Path(__file__).parent.parent / "docs" / "populations.md").read_text(encoding="utf-8")
+
+
+def test_the_documented_example_prints_what_is_shown() -> None:
+    code = re.search(r"```python\n(.*?)```", DOCS, re.S)
+    shown = re.search(r"prints\n\n```\n(.*?)```", DOCS, re.S)
+    assert code is not None
+    assert shown is not None
+    ran = subprocess.run([sys.executable, "-c", code[1]], capture_output=True, text=True, check=True)
+    assert ran.stdout == shown[1]
+
+
+def test_the_documented_files_are_right(tmp_path: Path) -> None:
+    laws, targets = re.findall(r"```yaml\n(.*?)```", DOCS, re.S)
+    assert load_population(own(laws, tmp_path)).traits == ("female", "age", "weight", "crp")
+    assert load_population(own(targets, tmp_path)).effective_size == pytest.approx(11376, abs=1)
+    rows = re.search(r"```\n(id,.*?)```", DOCS, re.S)
+    assert rows is not None
+    assert parse_table(rows[1]).rows == 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_documentation_names_every_population_and_trait(name: str) -> None:
+    assert f"`{name}`" in DOCS
+    assert all(f"`{trait}`" in DOCS for trait in TRAITS)
