@@ -99,7 +99,7 @@ def _results(
             shard = waiting.popleft()
             # Every key is new: what another run left on the cluster is none of this one's.
             sent[client.submit(attempt, compute, shard, key=f"shard-{shard}-{run}", pure=False)] = shard
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError), client.as_current():
             wait(list(sent), timeout=_LOOK_S, return_when="FIRST_COMPLETED")
         for future in [future for future in sent if future.status != "pending"]:
             shard = sent.pop(future)
