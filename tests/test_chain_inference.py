@@ -32,7 +32,15 @@ from kapsim.inference.chain.posterior import (
 )
 from kapsim.inference.chain.sbc import made_up, ranks
 from kapsim.inference.chain.screening import importance, screened
-from kapsim.inference.chain.shipping import SHIPPED_DRAWS, calibration, ensemble, moved, without_studies
+from kapsim.inference.chain.shipping import (
+    BETWEEN_STUDY,
+    SHIPPED_DRAWS,
+    WITHIN_STUDY,
+    calibration,
+    ensemble,
+    moved,
+    without_studies,
+)
 from kapsim.inference.chain.targets import Targets, fitted
 from kapsim.inference.people import Even
 from kapsim.validation.cases import prepare
@@ -295,7 +303,7 @@ def test_many_people_tell_what_a_few_are_off_by() -> None:
     z, figures = rng.standard_normal((6, 1)), rng.standard_normal((6, 3))
     off, noise = np.array([1.0, -2.0, 0.0]), rng.standard_normal((4, 3))
     few, many = Design(("p",), z, figures, targets), Design(("p",), z[:4], figures[:4] + off + noise, targets)
-    told = too_few(few, many, targets)
+    told = too_few([few], [many], targets)
     np.testing.assert_allclose(told.offset, off + noise.mean(axis=0))
     np.testing.assert_allclose(told.sd, noise.std(axis=0, ddof=1))
     emulator = linear(np.ones((1, 3)), 0.5)
@@ -347,9 +355,15 @@ def test_what_ships_is_read_back(tmp_path: Path) -> None:
     shipped = load_calibration(tmp_path / "chain.yaml")
     assert shipped.sampled is not None
     assert (shipped.sampled.seed, shipped.sampled.draws, shipped.sampled.divergences) == (3, SHIPPED_DRAWS, 2)
-    assert [item.id for item in shipped.parameters] == list(found.draws.names)
+    *chain, between, within = shipped.parameters
+    assert [item.id for item in chain] == list(found.draws.names)
+    assert (between.id, within.id) == (BETWEEN_STUDY, WITHIN_STUDY)
+    points = list(BETWEEN).index("points")
+    for item, sampled in ((between, found.draws.between), (within, found.draws.within)):
+        assert item.value == pytest.approx(np.exp(np.log(sampled[:, points]).mean()), rel=1e-4)
+        assert item.sd == pytest.approx(np.log(sampled[:, points]).std(), rel=1e-4)
     assert shipped.parameters[0].kept == pytest.approx(z[:, 0].std(), rel=1e-4)
-    assert load_left_out(tmp_path / "left.yaml")[0].parameters == shipped.parameters
+    assert load_left_out(tmp_path / "left.yaml")[0].parameters == tuple(chain)
     joint = load_ensemble(tmp_path / "ensemble.csv")
     assert list(joint) == list(found.draws.names)
     for values in joint.values():

@@ -247,6 +247,7 @@ def test_the_default_mode_network_knocked_out_reaches_the_mind_as_at_rest() -> N
                     dmn=dmn,
                     dmn_rest=dmn_rest,
                     felt_drug=np.zeros(20),
+                    relief=np.full(20, 0.3),
                     alliance=people.traits.alliance,
                     expectation=people.traits.expectation,
                     setting=REST._replace(therapy=1.0),

@@ -253,6 +253,7 @@ DECIDING = (
     "patient.age",
     "patient.belief_severity",
     "patient.deficit_limit",
+    "patient.spread.untouched",
     *sampling.SPREADS.values(),
 )
 

@@ -30,7 +30,13 @@ THERAPY = "therapy: [{kind: kap, duration: 1 h, at: [24 h, 72 h]}]"
 
 
 @functools.cache
-def run(dose: str = INFUSION, *more: str, variant: str = "standard", patient: str = "schema_version: 1") -> Any:
+def run(
+    dose: str = INFUSION,
+    *more: str,
+    variant: str = "standard",
+    patient: str = "schema_version: 1",
+    taught_by_relief: bool = True,
+) -> Any:
     """Simulate two weeks of the typical person at the priors; `more` are further lines of the protocol.
 
     What a link does is asked where every link is felt; how much of it the trials leave is asked of the whole.
@@ -38,6 +44,8 @@ def run(dose: str = INFUSION, *more: str, variant: str = "standard", patient: st
     lines = ["schema_version: 1", "name: test", "title: test", "horizon: 2 wk", f"doses: [{dose}]", *more]
     who = parse_patient(patient)
     people = sample_people(who, 1, 0, spread=False, parameters=PRIORS)
+    if not taught_by_relief:
+        people.values["mind.everyday_rate"] = np.zeros(1)
     return simulate_people(parse_protocol("\n".join(lines)), people, who, variant=variant)
 
 
@@ -125,7 +133,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
     "il6_up": ((), KINETICS | BLOCK | ACUTE | FIRING | EXPECTANCY, INFLAMMATION | {"glutamate", "bdnf", "madrs"}),
     "dmn_silent": ((), UPSTREAM | SYNAPSE, MIND | MOOD),
     "additive_therapy": ((THERAPY,), UPSTREAM | SYNAPSE, MIND | MOOD),
-    "expectancy_only": ((THERAPY,), EVERYTHING - MOOD, MOOD),
+    "expectancy_only": ((THERAPY,), UPSTREAM | SYNAPSE, MIND | MOOD),
     "node_pair": (
         (),
         KINETICS | BLOCK | ACUTE | INFLAMMATION | EXPECTANCY,
@@ -184,30 +192,35 @@ def test_cytokine_switches_move_cytokines_in_their_direction() -> None:
 def test_without_the_window_therapy_does_less_and_nothing_else_changes() -> None:
     """The window's part in therapy is what `additive_therapy` takes away; without therapy hardly anything is left.
 
-    What is left is consolidation of the belief that rumination has moved, which the window also hastens.
+    What is left is consolidation of the belief that rumination has moved, which the window also hastens. What relief
+    teaches, with the same gain, is left out here.
     """
-    treated, additive = run(INFUSION, THERAPY), run(INFUSION, THERAPY, variant="additive_therapy")
+    plain, closed = ({"variant": variant, "taught_by_relief": False} for variant in ("standard", "additive_therapy"))
+    treated, additive = run(INFUSION, THERAPY, **plain), run(INFUSION, THERAPY, **closed)
     assert at(additive, "negative_belief", 96.0) > at(treated, "negative_belief", 96.0) + 0.02
     assert at(additive, "madrs_momentary", 336.0) > at(treated, "madrs_momentary", 336.0)
-    assert differing(run(), run(variant="additive_therapy")) <= MIND | MOOD
+    assert differing(run(**plain), run(**closed)) <= MIND | MOOD
     for variable in sorted(MIND | MOOD):
-        alone = change(run(), run(variant="additive_therapy"), variable)
+        alone = change(run(**plain), run(**closed), variable)
         assert alone < 0.1 * change(treated, additive, variable), variable
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="0.44 points: glutamate rises a quarter as much as measured, and the window opens less (docs/model.md)",
-)
+def test_the_window_lets_relief_teach_more() -> None:
+    open_, closed = run(), run(variant="additive_therapy")
+    assert at(closed, "negative_belief", 168.0) > at(open_, "negative_belief", 168.0)
+
+
 def test_without_the_window_therapy_does_half_a_point_less() -> None:
     treated, additive = run(INFUSION, THERAPY), run(INFUSION, THERAPY, variant="additive_therapy")
     assert at(additive, "madrs_momentary", 336.0) > at(treated, "madrs_momentary", 336.0) + 0.5
 
 
 def test_expectancy_alone_moves_mood_by_expectancy_alone() -> None:
-    """The logit of the MADRS moves by weight times expectancy and by nothing else."""
+    """The logit of what can be reached of the MADRS moves by weight times expectancy and by nothing else."""
     dataset, parameters = run(variant="expectancy_only"), PRIORS
-    share = dataset["madrs_momentary"].values[0] / parameters["mood.madrs.maximum"].value
+    score = dataset["madrs_momentary"].values[0]
+    floor = parameters["patient.untouched"].value * score[0]
+    share = (score - floor) / (parameters["mood.madrs.maximum"].value - floor)
     logit = np.log(share / (1.0 - share))
     moved = -parameters["mood.weight.expectancy"].value * dataset["expectancy"].values[0]
     np.testing.assert_allclose(logit - logit[0], moved, rtol=1e-9, atol=1e-10)
@@ -319,7 +332,7 @@ def test_benzodiazepine_blunts_the_surge_and_the_benefit() -> None:
 
 def test_an_antidepressant_and_care_relieve_over_weeks_and_touch_nothing_upstream() -> None:
     plain, begun, cared = run(SALINE), run(SALINE, taking("oral_antidepressant")), run(SALINE, taking("usual_care"))
-    check(plain, begun, same=EVERYTHING - CARE - MOOD, moved=CARE | MOOD)
+    check(plain, begun, same=EVERYTHING - CARE - MIND - MOOD, moved=CARE | MIND | MOOD)
     falls = [at(plain, "madrs_momentary", h) - at(begun, "madrs_momentary", h) for h in (24.0, 168.0, 336.0)]
     assert 0.0 < falls[0] < 1.0
     assert falls[2] > 1.5 * falls[1] > 6.0 * falls[0]
@@ -352,7 +365,12 @@ def test_anaesthesia_masks_what_is_felt() -> None:
         run(INFUSION, masked)["expectancy"], run(SALINE, masked)["expectancy"], rtol=1e-10, atol=1e-12
     )
     assert peak(run(INFUSION, blinded), "expectancy") > peak(run(SALINE, blinded), "expectancy") + 0.02
-    check(run(INFUSION, blinded), run(INFUSION, masked), same=EVERYTHING - EXPECTANCY - MOOD, moved=EXPECTANCY | MOOD)
+    check(
+        run(INFUSION, blinded),
+        run(INFUSION, masked),
+        same=EVERYTHING - EXPECTANCY - MIND - MOOD,
+        moved=EXPECTANCY | MOOD,
+    )
     # given as a medicine to a person who is blinded it is the same mask
     assert not differing(run(INFUSION, blinded, taking("anaesthesia")), run(INFUSION, masked))
 

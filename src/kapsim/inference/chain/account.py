@@ -53,8 +53,8 @@ def account(
     return {
         "made_by": {
             "command": "kapsim calibrate", "kapsim_version": __version__, "evidence_hash": evidence_hash(),
-            "seed": seed, "variant": variant, "rows": effort.rows, "refined": effort.refined, "checked": effort.checked,
-            "people": effort.people, "sampling": list(effort.sampling),
+            "seed": seed, "variant": variant, "rows": effort.rows, "refined": effort.refined, "rounds": effort.rounds,
+            "checked": effort.checked, "people": effort.people, "sampling": list(effort.sampling),
         },
         "figures": len(targets),
         "studies": len(set(targets.studies)),

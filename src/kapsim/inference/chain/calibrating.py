@@ -1,12 +1,14 @@
-"""From records to a posterior: design, screening, emulator, sampling, a second design where the posterior lies, check.
+"""From records to a posterior: design, screening, emulator, sampling, designs where the posterior lies, check.
 
-The second design is drawn from the first posterior, so that the polynomials hold where it matters. At last the model
+Each further design is drawn from the posterior before it, so that the polynomials hold where it matters: a posterior
+that moves on leaves the rows behind that its emulator was made of, and the next round follows it. At last the model
 itself is run at draws of the posterior: the weights that turn them into draws of the model's own posterior say whether
 the emulator may be trusted, and are used only where their tail is not too heavy.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +28,9 @@ from kapsim.validation.cases import Case
 
 Array = NDArray[np.float64]
 
+#: Draws of a posterior are spread this much wider for the design of the next.
+WIDER = 1.3
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -34,11 +39,13 @@ class Effort:
     Parameters
     ----------
     rows, refined, checked : int
-        Rows of the first design, of the second, and draws at which the model itself is run.
+        Rows of the first design, of each further one, and draws at which the model itself is run.
+    rounds : int
+        Designs after the first.
     people : int
         People of each group in a row.
     crowd, crowded : int
-        People of each group, and rows, in which many people tell what a few are off by.
+        People of each group, and rows of each further design, in which many people tell what a few are off by.
     contested : int
         Rows at which each variant is run beside the standard chain.
     shard : int
@@ -50,6 +57,7 @@ class Effort:
 
     rows: int = 512
     refined: int = 256
+    rounds: int = 3
     checked: int = 64
     people: int = PEOPLE
     crowd: int = 128
@@ -62,7 +70,7 @@ class Effort:
 
 #: Enough to see that every stage works, not to be believed.
 QUICK = Effort(
-    rows=64, refined=32, checked=32, people=8, crowd=32, crowded=8, contested=16, shard=32,
+    rows=64, refined=32, rounds=1, checked=32, people=8, crowd=32, crowded=8, contested=16, shard=32,
     sampling=Sampling(2, 150, 150), again=None,
 )  # fmt: skip
 
@@ -157,26 +165,31 @@ def calibrate(
     emulator = fit_emulator(free, columns(first, free), first.figures)
     draws = Sampler(emulator, first.targets, effort.sampling)(seed=seed)
 
-    near = sound(run(around(every, draws, effort.refined, seed + 1), "posterior"))
-    crowd = sound(run(near.z[: effort.crowded], "crowd", effort.crowd))
-    both = joined(joined(first, near), crowd, rows=False)
-    few = too_few(near, crowd, both.targets)
-    emulator = corrected(fit_emulator(free, columns(both, free), both.figures), few)
-    say("sampling")
-    draws = Sampler(emulator, both.targets, effort.sampling)(seed=seed)
+    near: list[Design] = []
+    crowds: list[Design] = []
+    for number in range(effort.rounds):
+        stage = "" if number == 0 else f"-{number + 1}"
+        z = around(every, draws, effort.refined, seed + 1 + number, wider=1.0 if number == 0 else WIDER)
+        near.append(sound(run(z, f"posterior{stage}")))
+        crowds.append(sound(run(near[-1].z[: effort.crowded], f"crowd{stage}", effort.crowd)))
+        both = design_of(first, near, crowds, len(free))
+        few = too_few(near, crowds, both.targets)
+        emulator = corrected(fit_emulator(free, columns(both, free), both.figures), few)
+        say("sampling")
+        draws = Sampler(emulator, both.targets, effort.sampling)(seed=seed)
 
-    z = around(every, draws, effort.checked, seed + 2)
+    z = around(every, draws, effort.checked, seed + 1 + effort.rounds)
     checked = run(z, "check")
     posterior = weighed(draws, emulator, both.targets, few, checked, seed, both.failures + checked.failures)
     if not others:
         return posterior
-    rows = near.z[: effort.contested]
+    rows = near[-1].z[: effort.contested]
     designs = {other: run(rows, f"variant-{other}", variant=other) for other in others}
-    contestants = scored(variant, emulator, near, both.targets, designs, effort.sampling, seed, say)
+    contestants = scored(variant, emulator, near[-1], both.targets, designs, effort.sampling, seed, say)
     return replace(posterior, contestants=contestants)
 
 
-def around(every: Sequence[str], draws: Draws, rows: int, seed: int) -> Array:
+def around(every: Sequence[str], draws: Draws, rows: int, seed: int, *, wider: float = 1.0) -> Array:
     """Return settings whose free parameters are draws of a posterior, and the others of their priors.
 
     Parameters
@@ -185,12 +198,15 @@ def around(every: Sequence[str], draws: Draws, rows: int, seed: int) -> Array:
     draws : Draws
     rows : int
     seed : int
+    wider : float
+        Factor on the distance of a draw from the mean: the next posterior may lie at the edge of this one.
     """
     rng = np.random.default_rng([seed, 3])
     z = spread(every, rows, seed)
     chosen = rng.choice(len(draws.z), rows, replace=rows > len(draws.z))
     for k, name in enumerate(draws.names):
-        z[:, list(every).index(name)] = draws.z[chosen, k]
+        own = draws.z[chosen, k]
+        z[:, list(every).index(name)] = own + (wider - 1.0) * (own - draws.z[:, k].mean())
     return z
 
 
@@ -213,9 +229,28 @@ def joined(first: Design, second: Design, *, rows: bool = True) -> Design:
     return Design(first.names, z, figures, told, first.failures + second.failures)
 
 
-def too_few(few: Design, many: Design, wanted: Targets) -> Few:
-    """Return what a few people stand off from many at the same settings, the first rows of `few`."""
-    difference = with_figures(many, wanted) - with_figures(few, wanted)[: len(many.z)]
+def design_of(first: Design, near: Sequence[Design], crowds: Sequence[Design], free: int) -> Design:
+    """Return the rows that the emulator is made of, with the figures that every design has.
+
+    The first design serves until the others have rows enough to do without it: far from the posterior, a polynomial has
+    other things to follow.
+    """
+    terms = 1 + 2 * free + free * (free - 1) // 2
+    rows = [first, *near]
+    found = functools.reduce(joined, rows if sum(len(design.z) for design in near) < 2 * terms else near)
+    for design in (first, *crowds):
+        found = joined(found, design, rows=False)
+    return found
+
+
+def too_few(near: Sequence[Design], crowds: Sequence[Design], wanted: Targets) -> Few:
+    """Return what a few people stand off from many at the same settings, the first rows of each design."""
+    difference = np.concatenate(
+        [
+            with_figures(many, wanted) - with_figures(few, wanted)[: len(many.z)]
+            for few, many in zip(near, crowds, strict=True)
+        ]
+    )
     return Few(difference.mean(axis=0), difference.std(axis=0, ddof=1))
 
 
