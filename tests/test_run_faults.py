@@ -95,7 +95,7 @@ def alive(group: int) -> list[str]:
 def test_workers_killed_at_random(memory: Path) -> None:
     shards = KILLS + 14
     options = ["--scheduler", "local", "--workers", "2", "--seconds", "0.02", "--kills", str(KILLS)]
-    told, complaint = process(memory / "killed", shards, *options).communicate(timeout=120)
+    told, complaint = process(memory / "killed", shards, *options).communicate(timeout=300)
     assert complaint == ""
     assert told.splitlines() == [*(str(done) for done in range(shards + 1)), f"killed {KILLS}"]
     with Run.open(memory / "calm", IDENTITY, shards) as run:
@@ -107,7 +107,7 @@ def test_workers_killed_at_random(memory: Path) -> None:
 def test_process_killed_at_random(memory: Path, tmp_path: Path, scheduler: str, kills: int) -> None:
     chance, shards, killed, said = random.Random(5), 3 * kills, 0, 0
     folder = tmp_path / "killed"
-    options = ["--scheduler", scheduler, *(["--workers", "2"] if scheduler == "local" else [])]
+    options = ["--scheduler", scheduler, "--seconds", "0.01", *(["--workers", "2"] if scheduler == "local" else [])]
     while killed < kills:
         going = process(folder, shards, *options)
         assert going.stdout is not None
@@ -115,9 +115,13 @@ def test_process_killed_at_random(memory: Path, tmp_path: Path, scheduler: str, 
         # Somewhere within the next few shards; the disk is what takes most of the time.
         time.sleep(chance.uniform(0.0, 0.1))
         going.kill()
-        rest, complaint = going.communicate(timeout=60)
-        if going.returncode != -signal.SIGKILL:
-            pytest.fail(f"{killed} kills, then it ended with {going.returncode}: {complaint}")
+        rest, complaint = going.communicate(timeout=300)
+        if going.returncode == 0:
+            # It was faster than the kill; the next ones begin anew.
+            shutil.rmtree(folder)
+            said = 0
+            continue
+        assert going.returncode == -signal.SIGKILL, complaint
         killed += 1
         # The last line may be torn, too; those before it were said.
         lines = re.findall(r"(\d+)\n", first + rest)
@@ -126,7 +130,7 @@ def test_process_killed_at_random(memory: Path, tmp_path: Path, scheduler: str, 
         stored = len(inspect_run(folder).entries) if (folder / "manifest.jsonl").exists() else 0
         assert stored >= said
         if stored == shards:
-            # It was faster than the kill; the next ones begin anew.
+            # The kill came after the last shard.
             shutil.rmtree(folder)
             said = 0
         deadline = time.monotonic() + 20
@@ -134,7 +138,7 @@ def test_process_killed_at_random(memory: Path, tmp_path: Path, scheduler: str, 
             time.sleep(0.02)
         assert alive(going.pid) == []
     going = process(folder, shards, *options)
-    assert going.communicate(timeout=60)[1] == ""
+    assert going.communicate(timeout=300)[1] == ""
     assert going.returncode == 0
     with Run.open(tmp_path / "calm", IDENTITY, shards) as run:
         run.complete(columns, scheduler="serial")
@@ -145,12 +149,12 @@ def test_process_killed_at_random(memory: Path, tmp_path: Path, scheduler: str, 
 @pytest.mark.parametrize("scheduler", ["serial", "local"])
 def test_stopped_on_purpose(memory: Path, straight: Path, name: str, scheduler: str) -> None:
     folder = memory / f"{name}-{scheduler}"
-    going = process(folder, SHARDS, "--scheduler", scheduler, "--seconds", "0.25")
+    going = process(folder, SHARDS, "--scheduler", scheduler, "--seconds", "1.5")
     assert going.stdout is not None
     assert [going.stdout.readline() for _ in range(2)] == ["0\n", "1\n"]
     # As Ctrl-C in a terminal does, to all processes.
     os.killpg(going.pid, getattr(signal, name))
-    rest, told = going.communicate(timeout=60)
+    rest, told = going.communicate(timeout=300)
     assert going.returncode == 128 + getattr(signal, name)
     stored = len(inspect_run(folder).entries)
     assert 1 <= stored < SHARDS
@@ -306,7 +310,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_disk_that_fills_up(memory: Path, small_disk: Path, scheduler: str) -> None:
     folder, shards = small_disk / "run", 30
     going = process(folder, shards, "--scheduler", scheduler)
-    said, told = going.communicate(timeout=60)
+    said, told = going.communicate(timeout=300)
     done = int(said.split()[-1])
     assert 3 < done == len(inspect_run(folder).entries) < shards
     kept = f"{done} of 30 shards are stored, and --resume goes on with them"

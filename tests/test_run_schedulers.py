@@ -213,6 +213,16 @@ def test_pace_counts_what_this_run_did() -> None:
     assert pace.text(100, 100) == "2,000 of 2,000 replicates, 20 a second"
 
 
+def test_pace_begins_anew_with_other_work() -> None:
+    now = iter([0.0, 10.0, 100.0, 110.0, 120.0])
+    pace = Pace("shards", 1, lambda: next(now))
+    pace.text(0, 20)
+    assert pace.text(20, 20) == "20 of 20 shards, 2 a second"
+    assert pace.text(0, 20) == "0 of 20 shards"
+    assert pace.text(10, 20) == "10 of 20 shards, 1 a second, 10 s left"
+    assert pace.text(5, 10) == "5 of 10 shards"
+
+
 @pytest.mark.parametrize(
     ("seconds", "done", "told"),
     [
