@@ -369,6 +369,8 @@ def test_a_known_side_of_a_share_tells_of_the_rest(trial: Population) -> None:
 
 def test_the_middle_is_the_median(trial: Population) -> None:
     people, middle = trial.draw(20_000, 1), trial.middle(3)
+    heavy = trial.middle(1, given={"weight": 130.0})
+    assert heavy["bmi"] == pytest.approx(130.0 / middle["height"][:1] ** 2)
     for trait, values in middle.items():
         assert values.shape == (3,)
         assert values[0] == values[2]
@@ -393,6 +395,17 @@ def test_rows_are_kept_and_the_rest_is_drawn(tmp_path: Path) -> None:
     assert population.diagnosis == "trd"
     with pytest.raises(InputError, match="holds 4 people"):
         population.draw(5, 2)
+
+
+def test_one_person_is_a_table_too(tmp_path: Path) -> None:
+    for one_to_one in (True, False):
+        population = load_population(own("age [a],sex\n40,female\n", tmp_path, "one.csv"), one_to_one=one_to_one)
+        found = check(population, 50)
+        assert found.n == (1 if one_to_one else 50)
+        assert [row.verdict for row in found.rows if row.trait == "age"] == ["agrees", "agrees"]
+        from kapsim.report.population_page import population_html
+
+        assert "one.csv" in population_html(found, population.draw(found.n, 0))
 
 
 def test_rows_come_back_as_often_as_each_other(tmp_path: Path) -> None:
