@@ -957,6 +957,8 @@ def test_the_page_holds_every_figure_as_a_table_too() -> None:
         assert TRAITS[trait].use in words
     axes = {name: axis for name, axis in distribution_spec(found, people)["layout"].items() if name.startswith("xaxis")}
     assert all(re.search(r"\([^()]+\)$", axis["title"]["text"]) for axis in axes.values())
+    # on a narrow screen the page lays figures with such a strip out anew, in rows over one time axis
+    assert "domain" not in distribution_spec(found, people)["layout"]["yaxis"]
 
 
 def test_a_run_with_a_table_keeps_no_folder_and_gives_the_same_again(
