@@ -64,7 +64,7 @@ def draw_people(
     if spread:
         known = population.draw(draws, seed, per_draw=PATIENTS_PER_DRAW, given=known_traits(who))
     else:
-        known = population.middle(draws)
+        known = population.middle(draws, given=known_traits(who))
     people = sample_people(who, draws, seed, spread=spread, parameters=registry, covariates=known)
     return people, entry
 

@@ -284,6 +284,8 @@ def _error(statistic: str, values: Array, at: float | None, n: int) -> float:
 
 def _correlations(people: dict[str, Array], traits: tuple[str, ...]) -> Array:
     """Return Pearson correlations; 0 beside a trait in which people do not differ."""
+    if len(people[traits[0]]) < 2:
+        return np.eye(len(traits))
     with np.errstate(all="ignore"):
         found = np.atleast_2d(np.corrcoef(np.stack([people[trait] for trait in traits])))
     found = np.where(np.isfinite(found), found, 0.0)

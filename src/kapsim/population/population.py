@@ -36,7 +36,7 @@ _LEAST = 1e-6
 _PARTS = (1.0, 0.5, 0.25, 0.1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Population:
     """Joint distribution of the traits of some people.
 
@@ -62,7 +62,7 @@ class Population:
     source: str
     digest: str
     table: Table | None = None
-    weights: Array | None = field(default=None, compare=False)
+    weights: Array | None = None
     one_to_one: bool = False
     targets: Mapping[str, Target] = field(default_factory=dict)
 
@@ -179,13 +179,20 @@ class Population:
                 found[trait][here] = values
         return found
 
-    def middle(self, n: int) -> dict[str, Array]:
-        """Return `n` times the person in the middle: the median of every number, and what most people have or lack."""
+    def middle(self, n: int, *, given: Mapping[str, float] | None = None) -> dict[str, Array]:
+        """Return `n` times the person in the middle: the median of every number, and what most people have or lack.
+
+        What is `given` stands in its place, and the body-mass index follows.
+        """
         if self.table is None:
-            found = completed({name: law.values(np.zeros(1)) for name, law in self.laws.items()})
+            found = {name: law.values(np.zeros(1)) for name, law in self.laws.items()}
         else:
             found = {name: np.asarray([np.median(values)]) for name, values in self._many.items()}
             found |= {name: np.round(value) for name, value in found.items() if TRAITS[name].yes_no}
+        found = completed(found)
+        found |= {name: np.asarray([float(value)]) for name, value in (given or {}).items() if name in found}
+        if all(name in found for name in BODY):
+            found = completed({name: value for name, value in found.items() if name != "bmi"})
         return {trait: np.repeat(found[trait], n) for trait in self.traits}
 
     def _rows(self, places: NDArray[np.int64], keyed: Keyed) -> NDArray[np.int64]:

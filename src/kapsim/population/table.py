@@ -46,7 +46,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """Covariates of real people.
 
@@ -121,7 +121,7 @@ def parse_table(content: bytes | str, *, source: str = "<table>") -> Table:
         raise _error(source, line, "(file)", "is not text in UTF-8; save the file as plain text") from None
     columns: list[_Column | None] = []
     lists: list[list[float]] = []
-    rows = 0
+    lines: list[int] = []
     for line, cells in _lines(text, source):
         if not columns:
             columns = _header(cells, source, line)
@@ -131,21 +131,21 @@ def parse_table(content: bytes | str, *, source: str = "<table>") -> Table:
             raise _error(
                 source, line, "(row)", f"has {len(cells)} cells and the header {len(columns)}; write '.' for nothing"
             )
-        rows += 1
-        if rows > MOST_ROWS:
+        lines.append(line)
+        if len(lines) > MOST_ROWS:
             raise _error(source, line, "(row)", f"is beyond {MOST_ROWS} people; give fewer")
         for column, cell, found in zip(columns, cells, lists, strict=True):
             if column is not None:
                 found.append(_cell(column, cell.strip(), source, line))
     if not columns:
         raise _error(source, 1, "(header)", "is missing; a header is like weight [kg],age [a],sex")
-    if not rows:
+    if not lines:
         raise _error(source, 2, "(row)", "no person follows the header; give one a line")
     named = {
         column.trait: np.asarray(values) for column, values in zip(columns, lists, strict=True) if column is not None
     }
     table = Table({trait: named[trait] for trait in TRAITS if trait in named}, source, _digest(raw))
-    _check_people(table, text)
+    _check_people(table, lines)
     return table
 
 
@@ -254,7 +254,8 @@ def _column(word: str, unit: str | None, source: str, line: int) -> _Column:
         )
     if word in _SCALES:
         return _Column(word, trait, lambda cell: _from_scale(cell, word))
-    return _Column(word, trait, lambda cell: _within(convert(_number(cell), unit, wanted), trait))
+    size = convert(1.0, unit, wanted)
+    return _Column(word, trait, lambda cell: _within(size * _number(cell), trait))
 
 
 class _CellError(ValueError):
@@ -309,12 +310,11 @@ def _from_scale(cell: str, scale: str) -> float:
     return min(found, TRAITS[_SCALES[scale]].high)
 
 
-def _check_people(table: Table, text: str) -> None:
+def _check_people(table: Table, lines: list[int]) -> None:
     """Raise where the numbers of a person do not belong together."""
     from kapsim.population.body import completed
 
     held = completed(table.columns)
-    numbers = [line for line, _ in _lines(text, table.source)][1:]
     if "age" in held and "episode" in held:
         wrong = held["episode"] > convert(1.0, "a", "mo") * held["age"]
         if wrong.any():
@@ -322,7 +322,7 @@ def _check_people(table: Table, text: str) -> None:
             years = f"a life of {held['age'][row]:g} years"
             raise _error(
                 table.source,
-                numbers[row],
+                lines[row],
                 "episode",
                 f"{held['episode'][row]:g} months are longer than {years}; check the unit",
             )
@@ -336,7 +336,7 @@ def _check_people(table: Table, text: str) -> None:
             others = " and ".join(f"{name} {held[name][row]:g}" for name in BODY if name != trait)
             raise _error(
                 table.source,
-                numbers[row],
+                lines[row],
                 trait,
                 f"would be {held[trait][row]:.3g} {about.unit} by {others}, which is not possible; check both",
             )
@@ -347,7 +347,7 @@ def _check_people(table: Table, text: str) -> None:
             row = int(np.argmax(wrong))
             raise _error(
                 table.source,
-                numbers[row],
+                lines[row],
                 "bmi",
                 f"{held['bmi'][row]:.4g} does not follow from weight and height, which give {follows[row]:.4g}; "
                 "leave one of the three out",

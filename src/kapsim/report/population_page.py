@@ -42,7 +42,7 @@ _COUNTED: Final = {
     "follows": "follow from others",
 }
 _BINS = 48
-_ROW_PIXELS, _COLUMNS, _GAP = 190, 3, 0.08
+_ROW_PIXELS, _COLUMNS = 170, 2
 _CONTENTS = (
     ("marginals", "Traits, one by one"),
     ("together", "Traits together"),
@@ -122,11 +122,10 @@ def distribution_spec(found: Check, people: Mapping[str, Array]) -> dict[str, An
         "margin": {"l": 48, "r": 16, "t": 16, "b": 48},
         "showlegend": False,
         "bargap": 0,
+        "grid": {"rows": rows, "columns": _COLUMNS, "pattern": "independent", "xgap": 0.14, "ygap": 0.5},
     }
-    width, height = 1.0 / _COLUMNS, 1.0 / rows
     for number, trait in enumerate(found.traits):
         tail = "" if number == 0 else str(number + 1)
-        left, top = (number % _COLUMNS) * width, 1.0 - (number // _COLUMNS) * height
         about = TRAITS[trait]
         places, shares = _histogram(trait, people[trait])
         data.append(
@@ -158,15 +157,9 @@ def distribution_spec(found: Check, people: Mapping[str, Array]) -> dict[str, An
                 }
             )
         unit = "yes or no" if about.yes_no else unit_text(about.unit)
-        layout[f"xaxis{tail}"] = {
-            "domain": [left + _GAP * width, left + width * (1.0 - _GAP)],
-            "anchor": f"y{tail}",
-            "title": {"text": f"{trait} ({html.escape(unit)})", "font": {"size": 12}},
-        }
+        layout[f"xaxis{tail}"] = {"title": {"text": f"{trait} ({html.escape(unit)})", "font": {"size": 12}}}
         layout[f"yaxis{tail}"] = {
-            "domain": [max(top - height * 0.68, 0.0), top - height * 0.06],
-            "anchor": f"x{tail}",
-            "title": {"text": "people (%)", "font": {"size": 11}} if number % _COLUMNS == 0 else {"text": ""},
+            "title": {"text": "people (%)" if number % _COLUMNS == 0 else "", "font": {"size": 11}},
             "rangemode": "tozero",
         }
     return {"data": data, "layout": layout}

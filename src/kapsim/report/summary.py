@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ def summary_table(dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike]) ->
     variant = dataset.attrs.get("variant", "not recorded")
     kinetics = dataset.attrs.get("kinetics", "default")
     by = "" if kinetics == "default" else f", kinetics {kinetics}"
+    if "population" in dataset.attrs:
+        by += f", population {json.loads(dataset.attrs['population'])['name']}"
     draws = parameter_draws(dataset)
     table = Table(
         title=escape(f"{name}: {dataset.sizes['patient']} simulated people, variant {variant}{by}"),
