@@ -117,7 +117,8 @@ def output_hours(protocol: Any, people: Any) -> Array:
     even = np.linspace(max(found), protocol.horizon_h, TIMES - len(found) + 1)[1:]
     # half past the hour: nothing changes there
     found |= {float(np.floor(hour)) - 0.5 for hour in even}
-    assert len(found) == TIMES and not found & changes
+    assert len(found) == TIMES
+    assert not found & changes
     return np.asarray(sorted(found))
 
 

@@ -26,7 +26,7 @@ from kapsim.mechanisms.switches import VARIANTS
 from kapsim.model import Model, Traits, flatten, state_names, unflatten
 from kapsim.patient.sampling import sample_people
 from kapsim.protocol import Protocol, load_protocol
-from kapsim.simulation import engine_in_use, integrate
+from kapsim.solving import engine_in_use, integrate
 from selection import some
 
 Array = NDArray[np.float64]
@@ -296,7 +296,7 @@ def test_an_engine_that_there_is_not_is_an_error(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError, match="'fast' is not known; known: compiled, jax"):
         engine_in_use("fast")
     assert engine_in_use() == "compiled"
-    monkeypatch.setattr("kapsim.simulation.compiled_available", lambda: False)
+    monkeypatch.setattr("kapsim.solving.compiled_available", lambda: False)
     assert engine_in_use() == "jax"
     with pytest.raises(InputError, match="needs llvmlite"):
         engine_in_use("compiled")
