@@ -19,7 +19,7 @@ from kapsim.concentrations import propagate
 from kapsim.course import build_course
 from kapsim.engine import compiled
 from kapsim.engine.grid import Resolution
-from kapsim.engine.kernel_code import Shape
+from kapsim.engine.kernel_layout import Shape
 from kapsim.engine.stages import DRUG, PATIENT, SETTING, STATE, staged
 from kapsim.engine.tracing import Graph, Traced
 from kapsim.errors import InputError
