@@ -54,7 +54,7 @@ def solver_seconds(draws: int) -> float:
     from kapsim.model import variant_switches
     from kapsim.patient.sampling import sample_people
     from kapsim.protocol import load_protocol
-    from kapsim.simulation import integrate
+    from kapsim.solving import integrate
 
     people = sample_people(None, draws, 0)
     course = build_course(load_protocol(PROTOCOL), people)

@@ -43,9 +43,9 @@ def protocol(body: str, *, horizon: str = "2 wk", name: str = "test") -> Protoco
 
 def few_programs(patch: pytest.MonkeyPatch, *, steps: int, outputs: int) -> None:
     """Pad further than what ships and carry every depot, so that a few compiled programs serve many protocols."""
-    patch.setattr("kapsim.simulation.STEP_BLOCK", steps)
-    patch.setattr("kapsim.simulation.OUTPUT_BLOCK", outputs)
-    patch.setattr("kapsim.simulation.EVENT_BLOCK", 64)
+    patch.setattr("kapsim.solving.STEP_BLOCK", steps)
+    patch.setattr("kapsim.solving.OUTPUT_BLOCK", outputs)
+    patch.setattr("kapsim.solving.EVENT_BLOCK", 64)
     patch.setattr("kapsim.mechanisms.pharmacokinetics.compartments", lambda _: COMPARTMENTS)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from rich.console import Console
 
 import reference
 from kapsim import compiled_chain
@@ -16,7 +19,7 @@ from kapsim.concentrations import propagate
 from kapsim.course import build_course
 from kapsim.engine import compiled
 from kapsim.engine.grid import Resolution
-from kapsim.engine.kernel_code import Shape
+from kapsim.engine.kernel_layout import Shape
 from kapsim.engine.stages import DRUG, PATIENT, SETTING, STATE, staged
 from kapsim.engine.tracing import Graph, Traced
 from kapsim.errors import InputError
@@ -24,9 +27,14 @@ from kapsim.mechanisms import operators
 from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.switches import VARIANTS
 from kapsim.model import Model, Traits, flatten, state_names, unflatten
-from kapsim.patient.sampling import sample_people
+from kapsim.outcomes import endpoints
+from kapsim.patient.sampling import People, sample_people
 from kapsim.protocol import Protocol, load_protocol
-from kapsim.simulation import engine_in_use, integrate
+from kapsim.report.summary import print_summary
+from kapsim.sentinels import SolutionError, sentinels, solution_error, some_of
+from kapsim.simulation import simulate, simulate_people
+from kapsim.solving import engine_in_use, integrate
+from kapsim.streaming import Block, people_from, population_hours, stream_population
 from selection import some
 
 Array = NDArray[np.float64]
@@ -187,6 +195,15 @@ def test_functions_keep_what_is_no_number() -> None:
     assert all(np.isfinite(values[5]) for values in found.values())
 
 
+@functools.cache
+def choices() -> compiled.Program:
+    """Return a program whose rates are choices between two numbers that a patient keeps."""
+    graph = Graph()
+    one, other = graph.inputs("given", 2)
+    rates = [np.maximum(one, other), np.minimum(one, other), np.where(one < other, one, 3.0), np.maximum(one, 0.0)]
+    return compiled.build(Shape(1, 1, 4, 2, 1, ((0, 0),)), staged(graph, rates))
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     parts=st.lists(
@@ -197,9 +214,6 @@ def test_functions_keep_what_is_no_number() -> None:
 )
 def test_the_larger_and_the_smaller_are_those_of_numpy(parts: list[tuple[float, float]]) -> None:
     x, y = np.asarray(parts).T
-    graph = Graph()
-    one, other = graph.inputs("given", 2)
-    rates = [np.maximum(one, other), np.minimum(one, other), np.where(one < other, one, 3.0), np.maximum(one, 0.0)]
     zeros = np.zeros((4, 8))
     work = compiled.Work(
         np.array([[0, 0, 0, 1]], dtype=np.int32),
@@ -213,8 +227,7 @@ def test_the_larger_and_the_smaller_are_those_of_numpy(parts: list[tuple[float, 
         np.stack([x, y]),
         2,
     )
-    program = compiled.build(Shape(1, 1, 4, 2, 1, ((0, 0),)), staged(graph, rates))
-    found = compiled.integrate(program, work)[0][1]
+    found = compiled.integrate(choices(), work)[0][1]
     expected = [np.maximum(x, y), np.minimum(x, y), np.where(x < y, x, 3.0), np.maximum(x, 0.0)]
     np.testing.assert_allclose(found, expected, rtol=1e-15, atol=1e-300)
 
@@ -296,7 +309,7 @@ def test_an_engine_that_there_is_not_is_an_error(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError, match="'fast' is not known; known: compiled, jax"):
         engine_in_use("fast")
     assert engine_in_use() == "compiled"
-    monkeypatch.setattr("kapsim.simulation.compiled_available", lambda: False)
+    monkeypatch.setattr("kapsim.solving.compiled_available", lambda: False)
     assert engine_in_use() == "jax"
     with pytest.raises(InputError, match="needs llvmlite"):
         engine_in_use("compiled")
@@ -313,3 +326,121 @@ def test_damaged_machine_code_is_not_run(tmp_path: Any, monkeypatch: pytest.Monk
     for name in FUNCTIONS:
         np.testing.assert_array_equal(first[name], again[name])
     assert kept.read_bytes() == content
+
+
+# --- the error that a finer grid finds --------------------------------------------------------------------------------
+
+
+def checked(resolution: Resolution, *, finer: int = 4, count: int = 8) -> SolutionError:
+    protocol = load_protocol("single_infusion")
+    dataset = simulate_people(protocol, SAMPLED, resolution=resolution)
+    return solution_error(dataset, protocol, SAMPLED, resolution=resolution, finer=finer, count=count)
+
+
+def test_the_reported_error_falls_with_refinement() -> None:
+    """Fourth order: half the step leaves a sixteenth, of which a fifth is asked for here."""
+    coarse, middle, fine = (checked(COARSE.finer(factor)) for factor in (1, 2, 4))
+    assert middle.largest < coarse.largest / 5.0
+    assert fine.largest < middle.largest / 5.0
+    assert fine.points < middle.points < coarse.points
+
+
+def test_the_reported_error_is_that_against_a_far_finer_grid() -> None:
+    near, far = checked(COARSE, finer=4), checked(COARSE, finer=16)
+    assert near.largest == pytest.approx(far.largest, rel=0.1)
+    assert (near.variable, near.patient, near.sentinels) == (far.variable, far.patient, far.sentinels)
+
+
+def test_the_reported_error_agrees_with_another_solver() -> None:
+    protocol = load_protocol("single_infusion")
+    # a person whose error is above what the other solver leaves
+    found = checked(COARSE, count=24)
+    course = build_course(protocol, SAMPLED, COARSE)
+    states, amounts = integrate(course, SAMPLED, STANDARD)
+    other = reference.solve_reference(protocol, course, SAMPLED, STANDARD, patient=found.patient)
+    own = reference.relative_errors(states[:, :, found.patient], amounts[..., found.patient], other)
+    assert 0.1 < own.max() / found.largest < 10.0
+
+
+def test_sentinels_are_the_extremes_and_some_of_everybody() -> None:
+    chosen = sentinels(SAMPLED)
+    assert len(chosen) == len(set(chosen)) == 8
+    assert int(np.argmax(SAMPLED.values["plasticity.bdnf_gain"])) in chosen
+    assert int(np.argmin(SAMPLED.values["glutamate.tau"])) in chosen
+    assert sentinels(sample_people(None, 1, 0)) == (0,)
+
+
+@given(places=st.lists(st.integers(0, 23), min_size=1, max_size=6, unique=True))
+@settings(max_examples=10, deadline=None)
+def test_some_of_the_people_are_who_they_were(places: list[int]) -> None:
+    part = some_of(SAMPLED, places)
+    for name, values in SAMPLED.values.items():
+        np.testing.assert_array_equal(part.values[name], values[places])
+    own = part.keyed.normal("occasion:0", len(places))
+    np.testing.assert_array_equal(own, SAMPLED.keyed.normal("occasion:0", 24)[places])
+
+
+def test_a_run_says_how_far_it_is_off() -> None:
+    dataset = simulate("single_infusion", draws=5)
+    error = SolutionError.from_json(dataset.attrs["solution_error"])
+    assert SolutionError.from_json(error.to_json()) == error
+    assert 0.0 < error.largest < 1e-4
+    with io.StringIO() as text:
+        print_summary(dataset, endpoints(dataset), console=Console(file=text, width=200))
+        assert error.line() in text.getvalue()
+    assert "MADRS within" in error.line()
+
+
+# --- populations block by block ---------------------------------------------------------------------------------------
+
+
+def streamed(count: int, block: int, **options: Any) -> list[Block]:
+    return list(stream_population(load_protocol("single_infusion"), count, block=block, resolution=COARSE, **options))
+
+
+@pytest.mark.parametrize(("block", "workers"), [(10, 1), (20, 3), (100, 2)])
+def test_blocks_are_the_same_people_whatever_their_size(block: int, workers: int) -> None:
+    count = 45
+    blocks = streamed(count, block, workers=workers)
+    assert [item.first for item in blocks] == list(range(0, count, block))
+    protocol = load_protocol("single_infusion")
+    whole = simulate_people(
+        protocol, sample_people(None, count, 0), at=population_hours(protocol).tolist(), resolution=COARSE
+    )
+    expected = endpoints(whole)
+    for name, endpoint in expected.items():
+        found = np.concatenate([item.endpoints[name].values for item in blocks])
+        np.testing.assert_array_equal(found, endpoint.values, err_msg=name)
+    numbers = np.concatenate([item.dataset["patient"].values for item in blocks])
+    np.testing.assert_array_equal(numbers, np.arange(count))
+    draws = np.concatenate([item.dataset["parameter_draw"].values for item in blocks])
+    np.testing.assert_array_equal(draws, whole["parameter_draw"].values)
+    assert "solution_error" in blocks[0].dataset.attrs
+
+
+def test_no_more_blocks_are_held_than_there_are_workers() -> None:
+    drawn: list[int] = []
+
+    def draw(first: int, size: int) -> People:
+        drawn.append(first)
+        return people_from(None, first, size, 0)
+
+    coming = stream_population(load_protocol("no_treatment"), 400, block=10, draw=draw, workers=2, resolution=COARSE)
+    next(coming)
+    assert len(drawn) <= 4
+    coming.close()  # type: ignore[attr-defined]
+    assert len(drawn) <= 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": 0, "block": 10}, "count: 0 is not"),
+        ({"count": 5, "block": 7}, "block: 7 is no positive multiple of 10"),
+    ],
+)
+def test_numbers_of_a_stream_that_cannot_be_are_errors(options: dict[str, int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        streamed(**options)
+    with pytest.raises(InputError, match="first: 5 is no multiple of 10"):
+        people_from(None, 5, 10, 0)

@@ -30,7 +30,8 @@ from kapsim.outcomes import endpoints
 from kapsim.patient.sampling import sample_people
 from kapsim.protocol import load_protocol, parse_protocol
 from kapsim.protocol.changes import followed, without_drug, without_therapy
-from kapsim.simulation import integrate, simulate_people
+from kapsim.simulation import simulate_people
+from kapsim.solving import integrate
 
 # --- the sharing ----------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,8 @@ from kapsim.patient.sampling import sample_people
 from kapsim.protocol import Protocol, parse_protocol
 from kapsim.results import label
 from kapsim.scales import from_madrs, to_madrs, window_mean
-from kapsim.simulation import integrate, provenance
+from kapsim.simulation import provenance
+from kapsim.solving import integrate
 
 ROUTES = {
     "iv": "0.5 mg/kg, duration: 40 min",

@@ -22,7 +22,8 @@ from kapsim.patient import parse_patient
 from kapsim.patient.sampling import People, sample_people
 from kapsim.protocol import Protocol, load_protocol
 from kapsim.scales import window_mean
-from kapsim.simulation import integrate, simulate
+from kapsim.simulation import simulate
+from kapsim.solving import integrate
 from selection import some
 
 Array = NDArray[np.float64]
@@ -304,7 +305,7 @@ def test_padding_and_unused_depots_change_no_result(monkeypatch: pytest.MonkeyPa
     plan = load_protocol("single_infusion")
     padded = run(plan, SAMPLED)
     for name, size in (("STEP_BLOCK", 512), ("OUTPUT_BLOCK", 128), ("EVENT_BLOCK", 32)):
-        monkeypatch.setattr(f"kapsim.simulation.{name}", size)
+        monkeypatch.setattr(f"kapsim.solving.{name}", size)
     needed = tuple(name for name in COMPARTMENTS if name not in DEPOTS)
     monkeypatch.setattr("kapsim.mechanisms.pharmacokinetics.compartments", lambda _: needed)
     shipped = run(plan, SAMPLED)

@@ -25,7 +25,8 @@ from kapsim.model import VARIANTS, Traits
 from kapsim.patient import Patient, sampling
 from kapsim.patient.sampling import People, sample_people
 from kapsim.protocol import Protocol, parse_protocol
-from kapsim.simulation import integrate, provenance
+from kapsim.simulation import provenance
+from kapsim.solving import integrate
 
 #: Smallest change, relative to the largest value of a variable, that counts as one: far above the noise.
 NOTICEABLE = 1e-6

@@ -28,7 +28,7 @@ from kapsim.evidence import load_parameters
 from kapsim.model import STATES, state_names, variant_switches
 from kapsim.patient.sampling import People, sample_people
 from kapsim.protocol import Protocol, load_protocol, named_protocols
-from kapsim.simulation import integrate
+from kapsim.solving import integrate
 from selection import some
 
 Array = NDArray[np.float64]
@@ -313,7 +313,7 @@ def test_a_solution_that_breaks_down_on_the_way_names_the_time() -> None:
 
 
 def test_the_others_are_untouched_by_a_patient_who_breaks_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kapsim.simulation._check", lambda *_: None)
+    monkeypatch.setattr("kapsim.solving._check", lambda *_: None)
     people = spoil(SAMPLED, "plasticity.tau_bdnf", 3, np.nan)
     course = build_course(load_protocol("single_infusion"), people)
     broken, _ = integrate(course, people, STANDARD)
@@ -334,7 +334,7 @@ from kapsim.course import build_course
 from kapsim.model import variant_switches
 from kapsim.patient.sampling import sample_people
 from kapsim.protocol import load_protocol
-from kapsim.simulation import integrate
+from kapsim.solving import integrate
 people = sample_people(None, 2, 0)
 integrate(build_course(load_protocol("single_infusion"), people), people, variant_switches("standard"), engine="jax")
 print(counts["hits"], counts["misses"])

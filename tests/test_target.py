@@ -24,7 +24,8 @@ from kapsim.patient import parse_patient
 from kapsim.patient.sampling import People, sample_people
 from kapsim.protocol import Protocol, parse_protocol
 from kapsim.pumps import PUMP_TICKS
-from kapsim.simulation import integrate, simulate
+from kapsim.simulation import simulate
+from kapsim.solving import integrate
 
 Array = NDArray[np.float64]
 

@@ -50,7 +50,7 @@ def chain_program(course: Course, switches: Switches) -> Program:
 def _program(
     switches: tuple[float, ...], seen: Seen, systems: int, compartments: int, entries: tuple[tuple[int, int], ...]
 ) -> Program:
-    from kapsim.engine.kernel_code import Shape
+    from kapsim.engine.kernel_layout import Shape
     from kapsim.engine.stages import staged
     from kapsim.engine.tracing import Graph
 

@@ -21,7 +21,7 @@ from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import Model, Traits, flatten, unflatten
 from kapsim.patient.sampling import People
-from kapsim.simulation import resting_decay, solver_plan
+from kapsim.solving import resting_decay, solver_plan
 
 Array = NDArray[np.float64]
 

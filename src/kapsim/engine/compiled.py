@@ -154,7 +154,8 @@ def _grouped(rows: Array) -> Array:
 
 def build(shape: Any, staged: Any) -> Program:
     """Return the program for a shape and equations in stages; it is compiled where it is on no disk yet."""
-    from kapsim.engine.kernel_code import ENTRY, Rooms, code
+    from kapsim.engine.kernel_code import ENTRY, code
+    from kapsim.engine.kernel_layout import Rooms
 
     engine = _engine(code(shape, staged))
     kinds = [ctypes.c_int64] * 6 + [ctypes.c_void_p] * 8

@@ -12,86 +12,20 @@ each system, e^z, φ1, φ2 and φ3 at half the smallest step for each state, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
 
 from kapsim.engine.exponential import LANES
+from kapsim.engine.kernel_layout import BASE, Rooms, Shape, everywhere, loop, whole
 from kapsim.engine.linear import TERMS
 from kapsim.engine.stages import DRUG, PATIENT, SETTING, STATE, Staged
-from kapsim.engine.vector_code import DOUBLE, INTEGER, POINTER, VECTOR, WIDTH, Vectors, splat
+from kapsim.engine.vector_code import DOUBLE, INTEGER, POINTER, Vectors, splat
 
 NOTHING = ir.VoidType()
-#: Arrays of coefficients of a step size (e^z, e^(z/2), φ of the half step, weights of the stages) and of their base.
-COEFFICIENTS, BASE = 6, 4
-#: Room for the state and the stages of a step.
-_ROOMS = 8
+#: Name of the function that takes groups of patients through all steps.
 ENTRY = "integrate"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the code is written for.
-
-    Attributes
-    ----------
-    systems, compartments, states, inputs, settings : int
-        Linear systems and compartments of each, states, numbers that a patient keeps, and fields of a setting.
-    entries : tuple of (int, int)
-        Row and column of every entry that a propagator of a system can have.
-    """
-
-    systems: int
-    compartments: int
-    states: int
-    inputs: int
-    settings: int
-    entries: tuple[tuple[int, int], ...]
-
-    @property
-    def rows_given(self) -> dict[str, int]:
-        """First row of each part of `given`, and of its end."""
-        found, place = {}, 0
-        for name, size in (
-            ("matrices", self.systems * len(self.entries)),
-            ("squarings", self.systems),
-            ("base", BASE * self.states),
-            ("start", self.states),
-            ("inputs", self.inputs),
-            ("end", 0),
-        ):
-            found[name] = place
-            place += size
-        return found
-
-
-class Rooms:
-    """Places in the working memory, in vectors."""
-
-    def __init__(self, shape: Shape, staged: Staged) -> None:
-        self.size = 0
-        matrices = shape.systems * len(shape.entries)
-        self.patient = self._room(len(staged.kept[PATIENT]))
-        self.setting = self._room(len(staged.kept[SETTING]))
-        self.drug = [self._room(len(staged.kept[DRUG])) for _ in range(3)]
-        self.steps = [self._room(shape.states) for _ in range(_ROOMS)]
-        self.compartments = [self._room(shape.systems * shape.compartments) for _ in range(3)]
-        self.matrices = [self._room(matrices) for _ in range(2)]
-        #: From here on a propagator and the coefficients for each size.
-        self.tables = self.size
-        self.table = matrices + COEFFICIENTS * shape.states
-
-    def _room(self, size: int) -> int:
-        found = self.size
-        self.size += size
-        return found
-
-    def bytes(self, sizes: int) -> int:
-        """Return how much memory `sizes` step sizes need; one more than there are is filled."""
-        return WIDTH * (self.tables + self.table * (sizes + 1))
 
 
 def code(shape: Shape, staged: Staged) -> str:
@@ -177,7 +111,7 @@ class _Writer:
             if node.source == "setting":
                 # what is done besides the drug is the same for everybody
                 pointer = vectors.builder.gep(tables["setting"], [ir.Constant(INTEGER, node.row)], source_etype=DOUBLE)
-                return _everywhere(vectors.builder, vectors.builder.load(pointer, align=8, typ=DOUBLE))
+                return everywhere(vectors.builder, vectors.builder.load(pointer, align=8, typ=DOUBLE))
             first = self.shape.rows_given["inputs"] if node.source == "given" else 0
             return vectors.load(tables[node.source], first + node.row)
         return vectors.load(rooms[own], self.staged.kept[own][place])
@@ -216,14 +150,14 @@ class _Writer:
 
     def _integrate(self) -> None:
         shape, rooms = self.shape, self.rooms
-        whole, pointer = INTEGER, POINTER
+        number, pointer = INTEGER, POINTER
         arguments = {
-            "first": whole,
-            "last": whole,
-            "steps": whole,
-            "sizes": whole,
-            "events": whole,
-            "patients": whole,
+            "first": number,
+            "last": number,
+            "steps": number,
+            "sizes": number,
+            "events": number,
+            "patients": number,
             "rows": pointer,
             "half_hours": pointer,
             "settings": pointer,
@@ -249,32 +183,32 @@ class _Writer:
             builder.call(self.stage[stage], pointers)
 
         with loop(builder, a["first"], a["last"]) as group:
-            given = vectors.at(a["given"], builder.mul(group, _whole(shape.rows_given["end"])))
-            own_jumps = vectors.at(a["jumps"], builder.mul(group, builder.mul(a["events"], _whole(everything))))
-            lanes = builder.mul(group, _whole(LANES))
+            given = vectors.at(a["given"], builder.mul(group, whole(shape.rows_given["end"])))
+            own_jumps = vectors.at(a["jumps"], builder.mul(group, builder.mul(a["events"], whole(everything))))
+            lanes = builder.mul(group, whole(LANES))
             call(PATIENT, given, at["patient"])
             self._tables(vectors, given, memory, a)
             start = vectors.at(given, shape.rows_given["start"])
-            with loop(builder, _whole(0), _whole(shape.states)) as row:
+            with loop(builder, whole(0), whole(shape.states)) as row:
                 vectors.store(vectors.load(start, row), y, row)
-            with loop(builder, _whole(0), _whole(everything)) as row:
+            with loop(builder, whole(0), whole(everything)) as row:
                 vectors.store(splat(0.0), x, row)
-            builder.store(_whole(-1), last_setting)
-            with loop(builder, _whole(0), a["steps"]) as step:
+            builder.store(whole(-1), last_setting)
+            with loop(builder, whole(0), a["steps"]) as step:
                 size, event, setting, slot = (
-                    self._integer(builder, a["rows"], builder.add(builder.mul(step, _whole(4)), _whole(k)))
+                    self._integer(builder, a["rows"], builder.add(builder.mul(step, whole(4)), whole(k)))
                     for k in range(4)
                 )
-                table = vectors.at(at["tables"], builder.mul(size, _whole(rooms.table)))
-                given_now = builder.icmp_signed("!=", event, _whole(0))
+                table = vectors.at(at["tables"], builder.mul(size, whole(rooms.table)))
+                given_now = builder.icmp_signed("!=", event, whole(0))
                 with builder.if_then(given_now):
-                    jump = vectors.at(own_jumps, builder.mul(event, _whole(everything)))
-                    with loop(builder, _whole(0), _whole(everything)) as row:
+                    jump = vectors.at(own_jumps, builder.mul(event, whole(everything)))
+                    with loop(builder, whole(0), whole(everything)) as row:
                         vectors.store(builder.fadd(vectors.load(x, row), vectors.load(jump, row)), x, row)
                 changed = builder.icmp_signed("!=", setting, builder.load(last_setting, typ=INTEGER))
                 with builder.if_then(changed):
                     inputs = builder.gep(
-                        a["settings"], [builder.mul(setting, _whole(shape.settings))], source_etype=DOUBLE
+                        a["settings"], [builder.mul(setting, whole(shape.settings))], source_etype=DOUBLE
                     )
                     call(SETTING, given, inputs, at["patient"], at["setting"])
                     builder.store(setting, last_setting)
@@ -297,15 +231,15 @@ class _Writer:
                     (x, end, everything),
                     (before, after, len(self.staged.kept[DRUG])),
                 ):
-                    with loop(builder, _whole(0), _whole(count)) as row:
+                    with loop(builder, whole(0), whole(count)) as row:
                         vectors.store(vectors.load(origin, row), room, row)
-                with builder.if_then(builder.icmp_signed(">=", slot, _whole(0))):
+                with builder.if_then(builder.icmp_signed(">=", slot, whole(0))):
                     for table_out, source, count in (
                         (a["states"], y, shape.states),
                         (a["contents"], x, everything),
                     ):
-                        with loop(builder, _whole(0), _whole(count)) as row:
-                            line = builder.add(builder.mul(slot, _whole(count)), row)
+                        with loop(builder, whole(0), whole(count)) as row:
+                            line = builder.add(builder.mul(slot, whole(count)), row)
                             place = builder.add(builder.mul(line, a["patients"]), lanes)
                             target = builder.gep(table_out, [place], source_etype=DOUBLE)
                             builder.store(vectors.load(source, row), target, align=8)
@@ -327,10 +261,10 @@ class _Writer:
         before, between, after = drugs
 
         def weight(number: int, row: Any) -> Any:
-            return vectors.load(coefficients, builder.add(row, _whole(number * shape.states)))
+            return vectors.load(coefficients, builder.add(row, whole(number * shape.states)))
 
         def stage(target: Any, base: Any, rate: Any, less: Any = None) -> None:
-            with loop(builder, _whole(0), _whole(shape.states)) as row:
+            with loop(builder, whole(0), whole(shape.states)) as row:
                 value = vectors.load(rate, row)
                 if less is not None:
                     value = vectors.subtract(builder.fmul(splat(2.0), value), vectors.load(less, row))
@@ -344,7 +278,7 @@ class _Writer:
         evaluate(b, between, n2)
         stage(c, a, n2, n0)
         evaluate(c, after, n3)
-        with loop(builder, _whole(0), _whole(shape.states)) as row:
+        with loop(builder, whole(0), whole(shape.states)) as row:
             value = builder.fmul(weight(0, row), vectors.load(y, row))
             value = vectors.fma(weight(3, row), vectors.load(n0, row), value)
             inner = builder.fadd(vectors.load(n1, row), vectors.load(n2, row))
@@ -366,45 +300,45 @@ class _Writer:
             for number, unit in enumerate(diagonal):
                 value = vectors.fma(vectors.load(matrix, number), splat(1.0 / TERMS), unit)
                 vectors.store(value, target, number)
-            with loop(builder, _whole(1), _whole(TERMS)) as done:
+            with loop(builder, whole(1), whole(TERMS)) as done:
                 builder.call(self.product, (matrix, target, one))
-                left = builder.sitofp(builder.sub(_whole(TERMS), done), DOUBLE)
-                share = _everywhere(builder, builder.fdiv(ir.Constant(DOUBLE, 1.0), left))
+                left = builder.sitofp(builder.sub(whole(TERMS), done), DOUBLE)
+                share = everywhere(builder, builder.fdiv(ir.Constant(DOUBLE, 1.0), left))
                 for number, unit in enumerate(diagonal):
                     vectors.store(vectors.fma(vectors.load(one, number), share, unit), target, number)
             # each patient squares as often as their own matrix asks for
             count = vectors.load(given, first["squarings"] + system)
             most = builder.fptosi(self._largest(builder, count), INTEGER)
-            with loop(builder, _whole(0), most) as done:
+            with loop(builder, whole(0), most) as done:
                 builder.call(self.product, (target, target, other))
-                so_far = _everywhere(builder, builder.sitofp(done, DOUBLE))
+                so_far = everywhere(builder, builder.sitofp(done, DOUBLE))
                 more = builder.fcmp_ordered(">", count, so_far)
-                with loop(builder, _whole(0), _whole(entries)) as number:
+                with loop(builder, whole(0), whole(entries)) as number:
                     squared, own = vectors.load(other, number), vectors.load(target, number)
                     vectors.store(builder.select(more, squared, own), target, number)
         base = [vectors.at(given, first["base"] + number * shape.states) for number in range(BASE)]
         # the working copy of e^z and the three φ stands in the rooms of the stages
         now = [vectors.at(memory, place) for place in rooms.steps[:BASE]]
         for source, target in zip(base, now, strict=True):
-            with loop(builder, _whole(0), _whole(shape.states)) as row:
+            with loop(builder, whole(0), whole(shape.states)) as row:
                 vectors.store(vectors.load(source, row), target, row)
-        with loop(builder, _whole(0), a["sizes"]) as size:
-            table = vectors.at(tables, builder.mul(size, _whole(rooms.table)))
+        with loop(builder, whole(0), a["sizes"]) as size:
+            table = vectors.at(tables, builder.mul(size, whole(rooms.table)))
             beyond = vectors.at(table, rooms.table)
             for system in range(shape.systems):
                 half = vectors.at(table, system * entries)
                 builder.call(self.product, (half, half, vectors.at(beyond, system * entries)))
             hours = builder.load(builder.gep(a["half_hours"], [size], source_etype=DOUBLE), align=8, typ=DOUBLE)
-            self._coefficients(vectors, vectors.at(table, shape.systems * entries), now, _everywhere(builder, hours))
+            self._coefficients(vectors, vectors.at(table, shape.systems * entries), now, everywhere(builder, hours))
 
     def _coefficients(self, vectors: Vectors, target: Any, now: Sequence[Any], half: Any) -> None:
         """Coefficients of a step of two halves, and e^z and φ moved on from the half to the whole."""
         builder, states = vectors.builder, self.shape.states
         hours = builder.fmul(half, splat(2.0))
-        with loop(builder, _whole(0), _whole(states)) as row:
+        with loop(builder, whole(0), whole(states)) as row:
             e, one, two, three = (vectors.load(room, row) for room in now)
             # φ_k(2z) = 2^−k (e^z φ_k(z) + Σ φ_j(z) / (k − j)!): every term is positive
-            whole = (
+            doubled = (
                 builder.fmul(e, e),
                 builder.fmul(splat(0.5), vectors.fma(e, one, one)),
                 builder.fmul(splat(0.25), builder.fadd(vectors.fma(e, two, one), two)),
@@ -413,18 +347,18 @@ class _Writer:
                     builder.fadd(vectors.fma(splat(0.5), one, vectors.fma(e, three, two)), three),
                 ),
             )
-            four = builder.fmul(splat(4.0), whole[3])
+            four = builder.fmul(splat(4.0), doubled[3])
             weights = (
-                whole[0],
+                doubled[0],
                 e,
                 builder.fmul(half, one),
-                builder.fmul(hours, builder.fadd(vectors.fma(splat(-3.0), whole[2], whole[1]), four)),
-                builder.fmul(hours, vectors.fma(splat(2.0), whole[2], vectors.negative(four))),
-                builder.fmul(hours, builder.fsub(four, whole[2])),
+                builder.fmul(hours, builder.fadd(vectors.fma(splat(-3.0), doubled[2], doubled[1]), four)),
+                builder.fmul(hours, vectors.fma(splat(2.0), doubled[2], vectors.negative(four))),
+                builder.fmul(hours, builder.fsub(four, doubled[2])),
             )
             for number, value in enumerate(weights):
-                vectors.store(value, target, builder.add(row, _whole(number * states)))
-            for room, value in zip(now, whole, strict=True):
+                vectors.store(value, target, builder.add(row, whole(number * states)))
+            for room, value in zip(now, doubled, strict=True):
                 vectors.store(value, room, row)
 
     def _largest(self, builder: Any, vector: Any) -> Any:
@@ -439,35 +373,3 @@ class _Writer:
         short = ir.IntType(32)
         value = builder.load(builder.gep(pointer, [place], source_etype=short), align=4, typ=short)
         return builder.sext(value, INTEGER)
-
-
-def _whole(value: int) -> Any:
-    return ir.Constant(INTEGER, value)
-
-
-def _everywhere(builder: Any, value: Any) -> Any:
-    """Return a double in all lanes."""
-    lane = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [ir.Constant(ir.IntType(32), 0)] * LANES)
-    return builder.shuffle_vector(lane, ir.Constant(VECTOR, ir.Undefined), zeros)
-
-
-@contextmanager
-def loop(builder: Any, first: Any, last: Any) -> Iterator[Any]:
-    """Write a loop over whole numbers; what is written within is its body."""
-    function = builder.function
-    origin = builder.block
-    head, body, done = (function.append_basic_block() for _ in range(3))
-    builder.branch(head)
-    builder.position_at_end(head)
-    counter = builder.phi(INTEGER)
-    counter.add_incoming(first, origin)
-    builder.cbranch(builder.icmp_signed("<", counter, last), body, done)
-    builder.position_at_end(body)
-    yield counter
-    counter.add_incoming(builder.add(counter, _whole(1)), builder.block)
-    builder.branch(head)
-    builder.position_at_end(done)
-
-
-__all__ = ["ENTRY", "Rooms", "Shape", "code"]

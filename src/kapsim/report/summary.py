@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kapsim.applicability import Applicability
 from kapsim.report.spread import EndpointLike, EndpointSummary, parameter_draws, summarise_endpoint
 from kapsim.report.theme import number_text, percent_text, unit_text
+from kapsim.sentinels import SolutionError
 from kapsim.statements import BEYOND_SURFACE, DISCLAIMER
 
 if TYPE_CHECKING:
@@ -95,10 +96,16 @@ def run_applicability(dataset: xr.Dataset) -> Applicability | None:
     return None if not text else Applicability.from_json(str(text))
 
 
+def run_solution_error(dataset: xr.Dataset) -> SolutionError | None:
+    """Return how far a finer grid finds the solution off, None for results that do not say."""
+    text = dataset.attrs.get("solution_error")
+    return None if not text else SolutionError.from_json(str(text))
+
+
 def print_summary(
     dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike], *, console: Console | None = None
 ) -> None:
-    """Print the endpoints of a run, how far it stands from the evidence, and the one-line disclaimer.
+    """Print the endpoints of a run, how far it stands from the evidence and a finer grid, and the one-line disclaimer.
 
     Parameters
     ----------
@@ -118,4 +125,7 @@ def print_summary(
         out.print(BEYOND_SURFACE.format(share=percent_text(left)), style="dim", highlight=False)
     for line in evidence_lines(dataset):
         out.print(line, highlight=False, markup=False)
+    error = run_solution_error(dataset)
+    if error is not None:
+        out.print(error.line(), highlight=False, markup=False)
     out.print(DISCLAIMER, style="dim", highlight=False)

@@ -14,7 +14,7 @@ from kapsim.mechanisms.kinetics import PUMP
 from kapsim.model import state_names, variant_switches
 from kapsim.patient.sampling import People
 from kapsim.protocol.events import Regimen
-from kapsim.simulation import integrate
+from kapsim.solving import integrate
 
 Array = NDArray[np.float64]
 
