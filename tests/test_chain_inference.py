@@ -319,7 +319,7 @@ def test_many_people_tell_what_a_few_are_off_by() -> None:
 
 def posterior(z: Array) -> Posterior:
     names = ("plasticity.bdnf_gain", "mind.relaxation", "mood.weight.neurogenesis")
-    scatter = np.zeros((len(z), len(BETWEEN)))
+    scatter = np.random.default_rng(12).uniform(1.0, 4.0, (len(z), len(BETWEEN)))
     emulator, targets = linear(np.ones((3, 2))), some_targets(("points",) * 2, ("a", "b"))
     draws = Draws(names, z, scatter, scatter, np.full(3, 1.01), np.full(3, 400.0), 2)
     return Posterior(draws, emulator, targets, 0.4, ())
