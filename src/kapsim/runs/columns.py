@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from kapsim.errors import InputError
 from kapsim.runs.manifest import Entry
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ class EncodedShard:
 
     entry: Entry
     content: bytes
+
+
+def check_extra() -> None:
+    """Raise where there is no library for Parquet.
+
+    Raises
+    ------
+    InputError
+    """
+    from importlib.util import find_spec
+
+    if find_spec("pyarrow") is None:
+        raise InputError("results in shards need pyarrow: pip install 'kapsim[trial]'")
 
 
 def table_of(columns: Columns) -> pa.Table:

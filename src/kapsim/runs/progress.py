@@ -59,7 +59,8 @@ class Pace:
         if done <= before or now <= began:
             return told
         rate = (done - before) / (now - began)
-        return f"{told}, {_rate(rate * self._each)}, {_duration((total - done) / rate)} left"
+        left = f", {_duration((total - done) / rate)} left" if done < total else ""
+        return f"{told}, {_rate(rate * self._each)}{left}"
 
 
 class _Bar:

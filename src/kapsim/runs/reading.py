@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kapsim.errors import InputError
 from kapsim.files import os_error
-from kapsim.runs.columns import decode
+from kapsim.runs.columns import check_extra, decode
 from kapsim.runs.manifest import LAYOUT, MANIFEST, Entry, Manifest, parse_manifest
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def read(
         At once if there is no run, or it is unfinished and that was not asked for; with its shard if a file is damaged
         or lacks a column.
     """
+    check_extra()
     record = inspect_run(folder)
     if not (record.complete or unfinished):
         raise InputError(

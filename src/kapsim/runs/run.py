@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, final
 
-from kapsim.errors import InputError, StoppedError, RunError
+from kapsim.errors import InputError, RunError, StoppedError
 from kapsim.files import os_error, sync_folder, write_together
-from kapsim.runs.columns import Columns, Compute, EncodedShard, decode, encode, recognised
+from kapsim.runs.columns import Columns, Compute, EncodedShard, check_extra, decode, encode, recognised
 from kapsim.runs.identity import difference
 from kapsim.runs.locking import LOCK, lock_folder, unlock
 from kapsim.runs.manifest import MANIFEST, Entry, Header, Manifest, entry_line, manifest_bytes
@@ -85,8 +85,10 @@ class Run:
         TypeError, ValueError
             If JSON has no form for the identity, or there is no shard.
         """
+        check_extra()
         place, header = Path(folder), Header.of(identity, shards)
         made = [parent for parent in (place, *place.parents) if not parent.exists()]
+        fresh = not (place / LOCK).exists()
         try:
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -97,12 +99,14 @@ class Run:
             lock = lock_folder(place)
             entries, notes = _taken_up(place, header, resume)
         except BaseException:
-            if lock >= 0:
-                unlock(lock)
-            if made:
+            if lock >= 0 and fresh:
+                # While it is still held: whoever has opened it meanwhile sees that it is gone, and makes a new one.
                 with contextlib.suppress(OSError):
                     (place / LOCK).unlink()
-                _remove([place / SHARDS, *made])
+                _remove([place / SHARDS])
+            if lock >= 0:
+                unlock(lock)
+            _remove(made)
             raise
         return cls(place, header, entries, notes, lock)
 
