@@ -111,6 +111,10 @@ class Conducted:
         """Entry and every visit, h."""
         return (0.0, *self.trial.hours)
 
+    def under(self, trial: Trial) -> Conducted:
+        """Return the same data read by a trial that differs in its endpoint or estimand alone."""
+        return dataclasses.replace(self, trial=trial)
+
     def first(self, patients: int) -> Conducted:
         """Return the trials that stop recruiting after so many people: people, strata and arms come in order.
 

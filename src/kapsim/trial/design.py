@@ -7,6 +7,7 @@ period begins where the person then stands.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
@@ -148,6 +149,10 @@ class Trial:
                 Period(self.protocols[group], second, second + self.length, masking),
             )
         return (Period(self.protocols[group], 0.0, self.length, masking),)
+
+    def with_design(self, design: Design) -> Trial:
+        """Return the trial under a design changed in what names no protocol."""
+        return dataclasses.replace(self, design=design)
 
     def identity(self) -> dict[str, Any]:
         """Return what makes the trial what it is, as plain data: its file with every protocol written out."""

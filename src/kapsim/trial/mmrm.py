@@ -52,6 +52,8 @@ class Fit:
         Covariance of the estimated covariances: the inverse of their observed information.
     people : ndarray, shape (R,)
         With a visit that counts.
+    empty : ndarray of bool, shape (R, P)
+        Columns that are zero throughout, as of a site without people; they have no coefficient.
     """
 
     beta: Array
@@ -62,6 +64,7 @@ class Fit:
     slopes: Array
     unknown: Array
     people: Array
+    empty: Flags
 
 
 def visit_matrix(
@@ -110,7 +113,8 @@ def contrast_of(fit: Fit, weights: Array, alpha: float = 0.05) -> Estimate:
     with np.errstate(all="ignore"):
         freedom = 2.0 * variance**2 / spread
         error = np.sqrt(variance)
-    usable = fit.converged & np.isfinite(freedom) & (freedom > 0.0)
+    told = ~(fit.empty & (weights != 0.0)).any(axis=1)
+    usable = fit.converged & told & np.isfinite(freedom) & (freedom > 0.0)
     return t_interval(np.where(usable, value, np.nan), error, freedom, fit.people, alpha)
 
 
@@ -130,7 +134,8 @@ def fit_mmrm(outcome: Array, matrix: Array) -> Fit:
         Columns that a replicate cannot tell apart from others leave it without a fit.
     """
     here = np.isfinite(outcome) & np.isfinite(matrix).all(axis=-1)
-    data = _Data(np.where(here, outcome, 0.0), np.where(here[..., None], matrix, 0.0), here)
+    columns = np.where(here[..., None], matrix, 0.0)
+    data = _Data(np.where(here, outcome, 0.0), columns, here, ~columns.any(axis=(1, 2)))
     count, _, visits = outcome.shape
     theta = _first_guess(data)
     with np.errstate(all="ignore"):
@@ -163,9 +168,10 @@ class _Data(NamedTuple):
     y: Array  # (R, N, V)
     x: Array  # (R, N, V, P)
     here: Flags  # (R, N, V)
+    empty: Flags  # (R, P)
 
     def of(self, part: NDArray[np.intp]) -> _Data:
-        return _Data(self.y[part], self.x[part], self.here[part])
+        return _Data(self.y[part], self.x[part], self.here[part], self.empty[part])
 
 
 class _State(NamedTuple):
@@ -220,13 +226,15 @@ def _evaluate(data: _Data, theta: Array) -> _State:
     wx = weight @ data.x
     flat = (count, people * visits, columns)
     gram = data.x.reshape(flat).transpose(0, 2, 1) @ wx.reshape(flat)
+    # an empty column has coefficient zero and adds nothing to the determinant
+    gram = gram + np.eye(columns) * data.empty[:, None, :]
     sign, determinant = np.linalg.slogdet(gram)
     usable = definite & (sign > 0.0) & (np.linalg.cond(gram) < 1e12)
     cross = np.linalg.inv(np.where(usable[:, None, None], gram, np.eye(columns)))
     beta = np.einsum("rpq,rq->rp", cross, np.einsum("rnvp,rnv->rp", wx, data.y))
     residual = np.where(data.here, data.y - np.einsum("rnvp,rp->rnv", data.x, beta), 0.0)
     we = np.einsum("rnab,rnb->rna", weight, residual)
-    free = data.here.sum(axis=(1, 2)) - columns
+    free = data.here.sum(axis=(1, 2)) - (~data.empty).sum(axis=1)
     quadratic = np.einsum("rna,rna->r", we, residual)
     loglik = -0.5 * (size[rows, which].sum(axis=1) + determinant + quadratic + free * math.log(2.0 * math.pi))
     return _State(theta, weight, wx, cross, beta, we, np.where(usable & (free > 0), loglik, -np.inf))
@@ -337,4 +345,5 @@ def _finished(data: _Data, state: _State, converged: Flags, visits: int) -> Fit:
         slopes=slopes,
         unknown=unknown,
         people=data.here.any(axis=2).sum(axis=1).astype(float),
+        empty=data.empty,
     )
