@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kapsim.attribution.explanation import explain
     from kapsim.outcomes import endpoints
     from kapsim.patient import load_patient
+    from kapsim.population import load_population
     from kapsim.protocol import load_protocol
     from kapsim.report.compare import compare
     from kapsim.report.figures import plot
@@ -29,6 +30,7 @@ _LATE = {
     "endpoints": "kapsim.outcomes",
     "explain": "kapsim.attribution.explanation",
     "load_patient": "kapsim.patient",
+    "load_population": "kapsim.population",
     "load_protocol": "kapsim.protocol",
     "load_results": "kapsim.store",
     "plot": "kapsim.report.figures",
@@ -46,6 +48,7 @@ __all__ = [
     "errors",
     "explain",
     "load_patient",
+    "load_population",
     "load_protocol",
     "load_results",
     "plot",

@@ -18,6 +18,7 @@ from kapsim.mechanisms.base import Setting
 from kapsim.model import Model, unflatten, variant_switches
 from kapsim.patient import Patient
 from kapsim.patient.sampling import People
+from kapsim.population.traits import TRAITS
 from kapsim.protocol import Protocol
 from kapsim.ratings.rated import Ratings
 from kapsim.ratings.rating_error import SCALES
@@ -102,6 +103,7 @@ def label(
     provenance: Mapping[str, str],
     ratings: Ratings | None = None,
     *,
+    met: Patient | None = None,
     keep_failures: bool = False,
 ) -> xr.Dataset:
     """Return the labelled results of a solved course.
@@ -116,6 +118,8 @@ def label(
         Attributes that reproduce the run, among them `variant`.
     ratings : Ratings, optional
         Makes ratings with their error; without it the scales hold expected scores alone.
+    met : Patient, optional
+        Whom a study would say it treated, to be held beside the published ones; by default `patient`.
     keep_failures : bool
         Leave numbers that are not finite as they are.
 
@@ -168,6 +172,7 @@ def label(
         ),
         "baseline_madrs": ("patient", people.traits.madrs, {"units": "points", "long_name": "MADRS at the start"}),
     }
+    coordinates.update(_covariates(people))
     used = [*Model.parameter_ids(), *(item.metadata["id"] for item in course.kinetics.declared())]
     used += [name for name in load_parameters() if name.startswith(("patient.", "mood."))]
     if ratings is not None:
@@ -182,7 +187,7 @@ def label(
         **provenance,
         "parameters_used": json.dumps(list(dict.fromkeys(used))),
         "records_used": json.dumps(course.kinetics.records()),
-        "applicability": applicability(protocol, patient).to_json(),
+        "applicability": applicability(protocol, patient if met is None else met).to_json(),
         "doses": json.dumps(
             [
                 {
@@ -215,6 +220,21 @@ def label(
         coordinates["visit"] = ("visit", visits, {"units": "h", "long_name": "visit with a rating, since the start"})
         variables.update(_rated(ratings, hours, values, visits))
     return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+
+
+def _covariates(people: People) -> dict[str, Any]:
+    """Return what a population says of the people, for a data set; nothing where none was named."""
+    found: dict[str, Any] = {}
+    for trait, values in people.covariates.items():
+        # weight, age and sex of the body, and severity, stand there in any case
+        if trait in ("weight", "age", "female", "madrs"):
+            continue
+        about = TRAITS[trait]
+        # the score and the concentration themselves change over time
+        name = f"baseline_{trait}" if trait in ("hama", "crp") else trait
+        shown = values.astype(np.int32) if about.yes_no else np.asarray(values)
+        found[name] = ("patient", shown, {"units": about.unit, "long_name": about.long_name})
+    return found
 
 
 def visit_hours(protocol: Protocol, end: float) -> Array:

@@ -28,16 +28,18 @@ from kapsim.engine.exponential import (
 from kapsim.engine.grid import TICKS_PER_HOUR, Resolution
 from kapsim.engine.linear import propagators
 from kapsim.errors import SolverError
-from kapsim.evidence import Parameter, load_parameters
 from kapsim.kinetic_sets import DEFAULT, check_protocol
 from kapsim.mechanisms.base import REST, Drugs, Setting
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import NO_DRUG, Model, flatten, state_names, unflatten, variant_switches
 from kapsim.patient import Patient, load_patient
-from kapsim.patient.sampling import People, sample_people
+from kapsim.patient.sampling import People
+from kapsim.population.loading import load_population
+from kapsim.population.medicines import with_own_medicines
+from kapsim.population.population import Population
 from kapsim.protocol import Protocol, load_protocol
-from kapsim.ratings.enrolment import Enrolment, entered
 from kapsim.ratings.rated import Ratings
+from kapsim.recruiting import as_met, draw_people
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,6 +51,7 @@ def simulate(
     protocol: Protocol | str | Path,
     patient: Patient | str | Path | None = None,
     *,
+    population: Population | str | Path | None = None,
     variant: str = "standard",
     kinetics: str = DEFAULT,
     draws: int = 200,
@@ -64,7 +67,11 @@ def simulate(
     protocol : Protocol, str or Path
         What is done: a protocol, the name of one, or a file.
     patient : Patient, str or Path, optional
-        Who it is done to; what is not given is drawn from the population of treatment-resistant depression.
+        Who it is done to; what is not given is drawn from the population.
+    population : Population, str or Path, optional
+        Whose people they are: a population, the name of one, or a file (see `kapsim.population.load_population`). By
+        default people are drawn from the registry alone, which stands for treatment-resistant depression and lets
+        traits vary on their own.
     variant : str
         Named setting of the contested links; see `kapsim.model.VARIANTS`.
     kinetics : str
@@ -100,20 +107,21 @@ def simulate(
     plan_of = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
     check_protocol(kinetics, plan_of)
     who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
+    whose = population if population is None or isinstance(population, Population) else load_population(population)
     say("drawing people")
-    registry, entry = _entry(who) if rating_error else (None, None)
-    people = sample_people(who, draws, seed, spread=spread, parameters=registry)
+    people, entry = draw_people(who, draws, seed, population=whose, spread=spread, rating_error=rating_error)
     ratings = Ratings(people.keyed, people.size, entry) if rating_error else None
     return simulate_people(
-        plan_of, people, who, variant=variant, kinetics=kinetics, seed=seed, ratings=ratings, progress=progress
+        plan_of,
+        people,
+        who,
+        population=whose,
+        variant=variant,
+        kinetics=kinetics,
+        seed=seed,
+        ratings=ratings,
+        progress=progress,
     )
-
-
-def _entry(patient: Patient | None) -> tuple[dict[str, Parameter] | None, Enrolment | None]:
-    """Return the population as a trial takes it in by a rating, and how; None for people whose severity is given."""
-    if patient is not None and (patient.baseline is not None or patient.diagnosis == "healthy"):
-        return None, None
-    return entered(load_parameters())
 
 
 def simulate_people(
@@ -121,6 +129,7 @@ def simulate_people(
     people: People,
     patient: Patient | None = None,
     *,
+    population: Population | None = None,
     variant: str = "standard",
     kinetics: str = DEFAULT,
     seed: int = 0,
@@ -138,6 +147,8 @@ def simulate_people(
     people : People
     patient : Patient, optional
         The file that they were drawn from, for the record.
+    population : Population, optional
+        That they were drawn from, for the record.
     variant, kinetics : str
         As in `simulate`.
     seed : int
@@ -169,7 +180,8 @@ def simulate_people(
 
     say = progress or (lambda _: None)
     switches = variant_switches(variant)
-    course = build_course(protocol, people, resolution, kinetics, at=at)
+    taken, people = with_own_medicines(protocol, people)
+    course = build_course(taken, people, resolution, kinetics, at=at)
     # the solver leaves the interpreter free for most of its time: load what labels the results meanwhile
     loading = threading.Thread(target=_load_for_labels, args=(protocol, patient), daemon=True)
     loading.start()
@@ -180,7 +192,16 @@ def simulate_people(
     about = provenance(variant, seed, people.size, kinetics)
     if ratings is not None:
         about["rating_error"] = "1"
-    return label(protocol, patient, people, course, states, amounts, about, ratings, keep_failures=keep_failures)
+    if population is not None:
+        about["population"] = json.dumps(population.provenance(), ensure_ascii=False)
+    met = patient if population is None else as_met(patient, population)
+    found = label(
+        protocol, patient, people, course, states, amounts, about, ratings, met=met, keep_failures=keep_failures
+    )
+    if population is not None:
+        records = dict.fromkeys([*json.loads(found.attrs["records_used"]), *population.sources])
+        found.attrs["records_used"] = json.dumps(list(records), ensure_ascii=False)
+    return found
 
 
 def _load_for_labels(protocol: Protocol, patient: Patient | None) -> None:

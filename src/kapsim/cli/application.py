@@ -17,6 +17,7 @@ from kapsim.cli import (
     explaining,
     exporting,
     listings,
+    populations,
     runs,
     tables,
     validating,
@@ -45,6 +46,7 @@ app.command(epilog=NOTE)(checking.check)
 app.command(epilog=NOTE)(validating.validate)
 app.command(epilog=NOTE)(calibrating.calibrate)
 app.add_typer(listings.protocols_app, epilog=NOTE)
+app.command(epilog=NOTE)(populations.populations)
 app.command(epilog=NOTE)(listings.variants)
 app.command(epilog=NOTE)(listings.kinetics)
 app.add_typer(evidence_cli.app, epilog=NOTE)

@@ -13,10 +13,13 @@ _EVIDENCE = ("parameters-", "observed-")
 def check(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Protocol, patient or evidence files (YAML), event tables (CSV)."),
+        typer.Argument(
+            metavar="FILE...",
+            help="Protocol, patient, population or evidence files (YAML), event tables and covariates (CSV).",
+        ),
     ],
 ) -> None:
-    """Check protocol, patient and evidence files and event tables.
+    """Check protocol, patient, population and evidence files, event tables and tables of covariates.
 
     One line a problem; exit status 2 where there is one.
     """
@@ -67,8 +70,14 @@ def _check_one(path: Path) -> str:
     """Return what a file is; raise `InputError` with the first problem in it."""
     from kapsim import file_model, strict_yaml
     from kapsim.patient import Patient
+    from kapsim.population.schema import PopulationFile
     from kapsim.protocol import Protocol
 
+    if path.suffix.lower() == ".csv" and _names_units(path):
+        from kapsim.population.table import read_table
+
+        table = read_table(path)
+        return f"{path}: covariates, right (people: {table.rows}, traits: {', '.join(table.columns)})"
     if path.suffix.lower() == ".csv":
         from kapsim.exchange.reading import read_events
 
@@ -84,6 +93,11 @@ def _check_one(path: Path) -> str:
         )
     keys = set(document.data) if isinstance(document.data, dict) else set()
     scores = {kind: len(keys & _keys(kind)) for kind in (Protocol, Patient)}
+    if len(keys & (_keys(PopulationFile) - _keys(Protocol) - _keys(Patient))) > 0:
+        from kapsim.population import load_population
+
+        found = load_population(path)
+        return f"{path}: population {found.name}, right (traits: {', '.join(found.traits)})"
     # What both have, such as schema_version, tells nothing: then it is a protocol that lacks its keys.
     if scores[Patient] > scores[Protocol] or (keys and keys <= _keys(Patient)):
         file_model.validate(Patient, document)
@@ -91,6 +105,17 @@ def _check_one(path: Path) -> str:
     protocol = file_model.validate(Protocol, document)
     doses, sessions = len(protocol.dose_events()), len(protocol.session_events())
     return f"{path}: protocol {protocol.name}, right (doses: {doses}, therapy sessions: {sessions})"
+
+
+def _names_units(path: Path) -> bool:
+    """Whether the first line has units in brackets, or the sex alone, as covariates have and event tables have not."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as stream:
+            first = next((line for line in stream if line.strip()), "")
+    except (OSError, ValueError):
+        return False
+    words = {word.strip() for word in first.split(",")}
+    return "[" in first or bool(words & {"sex", "antidepressant", "benzodiazepine"})
 
 
 def _keys(kind: type) -> set[str]:

@@ -11,15 +11,20 @@ import typer
 
 from kapsim.cli.options import (
     RESULTS_FOLDER,
+    BasedOn,
     Draws,
     Json,
     Kinetics,
+    OneToOne,
     PatientFile,
     Seed,
     Variant,
+    WhosePeople,
     number,
+    population_words,
     print_json,
     shown_path,
+    whose_people,
 )
 from kapsim.cli.progress import SIMULATION_STAGES, stages
 from kapsim.cli.runs import account, command_line, output, simulated
@@ -27,6 +32,7 @@ from kapsim.cli.runs import account, command_line, output, simulated
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from kapsim.population import Population
     from kapsim.protocol import Protocol
     from kapsim.report.compare import Comparison
 
@@ -64,6 +70,9 @@ def compare(
         ),
     ],
     patient: PatientFile = None,
+    population: WhosePeople = None,
+    based_on: BasedOn = None,
+    one_to_one: OneToOne = False,
     variant: Variant = "standard",
     kinetics: Kinetics = "default",
     draws: Draws = 200,
@@ -76,9 +85,11 @@ def compare(
 ) -> None:
     """Compare protocols on the same people with the first."""
     chosen = _arms(arms, variant, kinetics)
+    whose = whose_people(population, based_on, one_to_one)
+    words = population_words(population, based_on, one_to_one)
     if json and out is None:
         with stages(SIMULATION_STAGES * len(chosen)) as begin:
-            accounts, comparison = _simulate(chosen, patient, kinetics, draws, seed, begin)
+            accounts, comparison = _simulate(chosen, patient, whose, words, kinetics, draws, seed, begin)
         _print_json(accounts, comparison, {})
         return
 
@@ -88,7 +99,7 @@ def compare(
     folder = RESULTS_FOLDER / "comparison" if out is None else out
     page = folder / COMPARISON_NAME
     with output_folder(folder), stages(SIMULATION_STAGES * len(chosen) + 1) as begin:
-        accounts, comparison = _simulate(chosen, patient, kinetics, draws, seed, begin)
+        accounts, comparison = _simulate(chosen, patient, whose, words, kinetics, draws, seed, begin)
         begin("writing the comparison")
         write_together({page: comparison_html(comparison).encode("utf-8")})
     if json:
@@ -129,7 +140,14 @@ def _arms(names: list[str], variant: str, kinetics: str) -> list[Arm]:
 
 
 def _simulate(
-    arms: list[Arm], patient: Path | None, kinetics: str, draws: int, seed: int, begin: Callable[[str], None]
+    arms: list[Arm],
+    patient: Path | None,
+    population: Population | None,
+    words: list[str],
+    kinetics: str,
+    draws: int,
+    seed: int,
+    begin: Callable[[str], None],
 ) -> tuple[dict[str, Any], Comparison]:
     from kapsim.patient import load_patient
     from kapsim.report.compare import compare as compare_runs
@@ -137,12 +155,14 @@ def _simulate(
     who = None if patient is None else load_patient(patient)
     datasets = {}
     for arm in arms:
-        command = command_line(["run", arm.source], patient, arm.variant, kinetics, draws, seed)
+        command = command_line(["run", arm.source, *words], patient, arm.variant, kinetics, draws, seed)
 
         def say(text: str, label: str = arm.label) -> None:
             begin(f"{label}: {text}")
 
-        datasets[arm.label] = simulated(arm.protocol, who, arm.variant, kinetics, draws, seed, command, say)
+        datasets[arm.label] = simulated(
+            arm.protocol, who, arm.variant, kinetics, draws, seed, command, say, population=population
+        )
     return {label: account(dataset) for label, dataset in datasets.items()}, compare_runs(datasets)
 
 

@@ -193,7 +193,7 @@ def cite(
 ) -> None:
     """Print the publications behind the numbers that a run used."""
     _check_format("cite", format)
-    from kapsim.evidence import load_evidence, load_parameters, references, to_bibtex, to_text
+    from kapsim.evidence import load_evidence, load_observed, load_parameters, references, to_bibtex, to_text
     from kapsim.store import load_results
 
     attributes = load_results(result).attrs
@@ -204,9 +204,10 @@ def cite(
         typer.echo(
             f"kapsim: note: {unknown} of {len(used)} parameters are unknown to this version and left out", err=True
         )
-    # evidence that kinetics other than the default rest on
-    evidence = load_evidence()
-    records = [name for name in json.loads(attributes.get("records_used", "[]")) if name in evidence]
+    # evidence that kinetics other than the default, or a population, rest on
+    asked = json.loads(attributes.get("records_used", "[]"))
+    evidence = {*load_evidence(), *(record.id for record in (load_observed() if asked else ()))}
+    records = [name for name in asked if name in evidence]
     found = references([*(name for name in used if isinstance(name, str) and name in known), *records])
     typer.echo(to_bibtex(found) if format == "bibtex" else to_text(found))
 

@@ -6,11 +6,14 @@ import json as json_format
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kapsim.statements import DISCLAIMER
+
+if TYPE_CHECKING:
+    from kapsim.population import Population
 
 #: Stands under every help text.
 NOTE = DISCLAIMER
@@ -21,6 +24,21 @@ RESULTS_FOLDER = Path("kapsim-results")
 PatientFile = Annotated[
     Path | None,
     typer.Option("--patient", metavar="FILE", help="Patient file; what it leaves out is drawn from the population."),
+]
+WhosePeople = Annotated[
+    str | None,
+    typer.Option(
+        "--population",
+        metavar="NAME",
+        help="Whose people: see `kapsim populations`; a YAML file of laws, or a CSV of covariates.",
+    ),
+]
+BasedOn = Annotated[
+    str | None,
+    typer.Option("--based-on", metavar="NAME", help="Population from which what a CSV lacks is drawn [trd_trial]."),
+]
+OneToOne = Annotated[
+    bool, typer.Option("--one-to-one", help="Each row of a CSV is one person, instead of drawn with replacement.")
 ]
 Variant = Annotated[
     str, typer.Option("--variant", metavar="NAME", help="Setting of the contested links; see `kapsim variants`.")
@@ -43,6 +61,24 @@ def shown_path(path: Path | str) -> str:
     """Return a path fit for a record that others will read: nothing of the machine or the person it was made on."""
     given = Path(path)
     return given.name if given.is_absolute() or ".." in given.parts else given.as_posix()
+
+
+def population_words(population: str | None, based_on: str | None, one_to_one: bool) -> list[str]:
+    """Return the words of a command that say whose people they are, without the folders of this machine."""
+    words = [] if population is None else ["--population", shown_path(population)]
+    words += [] if based_on is None else ["--based-on", shown_path(based_on)]
+    return [*words, *(["--one-to-one"] if one_to_one else [])]
+
+
+def whose_people(population: str | None, based_on: str | None, one_to_one: bool) -> Population | None:
+    """Return the population that the options name, None where they name none."""
+    if population is None:
+        if based_on is not None or one_to_one:
+            raise typer.BadParameter("--based-on and --one-to-one go with --population FILE.csv")
+        return None
+    from kapsim.population import load_population
+
+    return load_population(population, based_on=based_on, one_to_one=one_to_one)
 
 
 def print_json(content: Mapping[str, Any]) -> None:

@@ -12,15 +12,20 @@ import typer
 
 from kapsim.cli.options import (
     RESULTS_FOLDER,
+    BasedOn,
     Draws,
     Ignore,
     Json,
     Kinetics,
+    OneToOne,
     PatientFile,
     Seed,
     Variant,
+    WhosePeople,
+    population_words,
     print_json,
     shown_path,
+    whose_people,
 )
 from kapsim.cli.progress import SIMULATION_STAGES, stages
 from kapsim.cli.tables import run_events
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 
     from kapsim.outcomes import Endpoint
     from kapsim.patient import Patient
+    from kapsim.population import Population
     from kapsim.protocol import Protocol
 
 REPORT_NAME = "report.html"
@@ -52,12 +58,17 @@ def run(
     ] = None,
     ignore: Ignore = None,
     patient: PatientFile = None,
+    population: WhosePeople = None,
+    based_on: BasedOn = None,
+    one_to_one: OneToOne = False,
     variant: Variant = "standard",
     kinetics: Kinetics = "default",
     draws: Annotated[
         int | None,
         typer.Option(
-            "--draws", metavar="N", help="Number of simulated people [200]; of a table, draws of each ID [1]."
+            "--draws",
+            metavar="N",
+            help="Number of simulated people [200; one to one, all rows]; of a table, draws of each ID [1].",
         ),
     ] = None,
     seed: Seed = 0,
@@ -82,15 +93,32 @@ def run(
             raise typer.BadParameter("--patient and --variant go with a protocol; an event table holds its people")
         if rating_error:
             raise typer.BadParameter("--rating-error goes with a protocol; an event table has no ratings")
+        if population is not None or based_on is not None or one_to_one:
+            raise typer.BadParameter("--population goes with a protocol; an event table holds its people")
         run_events(events, ignore or [], kinetics, 1 if draws is None else draws, seed, out, as_json=json)
         return
     assert protocol is not None
     if ignore:
         raise typer.BadParameter("--ignore goes with --events FILE")
-    draws = 200 if draws is None else draws
-    words = ["run", shown_path(protocol), *(["--rating-error"] if rating_error else [])]
+    whose = whose_people(population, based_on, one_to_one)
+    if draws is None:
+        draws = whose.table.rows if whose is not None and whose.one_to_one and whose.table is not None else 200
+    words = ["run", shown_path(protocol), *population_words(population, based_on, one_to_one)]
+    words += ["--rating-error"] if rating_error else []
     command = command_line(words, patient, variant, kinetics, draws, seed)
-    _run(protocol, patient, variant, kinetics, draws, seed, command, out=out, as_json=json, rating_error=rating_error)
+    _run(
+        protocol,
+        patient,
+        variant,
+        kinetics,
+        draws,
+        seed,
+        command,
+        out=out,
+        as_json=json,
+        population=whose,
+        rating_error=rating_error,
+    )
 
 
 def demo(
@@ -122,6 +150,7 @@ def _run(
     *,
     out: Path | None,
     as_json: bool,
+    population: Population | None = None,
     rating_error: bool = False,
 ) -> None:
     from kapsim.protocol import load_protocol
@@ -130,7 +159,16 @@ def _run(
     if as_json and out is None:
         with stages(SIMULATION_STAGES) as begin:
             dataset = simulated(
-                protocol, patient, variant, kinetics, draws, seed, command, begin, rating_error=rating_error
+                protocol,
+                patient,
+                variant,
+                kinetics,
+                draws,
+                seed,
+                command,
+                begin,
+                population=population,
+                rating_error=rating_error,
             )
         _print_json(dataset, {})
         return
@@ -142,7 +180,16 @@ def _run(
     results, report = folder / RESULTS_NAME, folder / REPORT_NAME
     with output_folder(folder), stages(SIMULATION_STAGES + 2) as begin:
         dataset = simulated(
-            protocol, patient, variant, kinetics, draws, seed, command, begin, rating_error=rating_error
+            protocol,
+            patient,
+            variant,
+            kinetics,
+            draws,
+            seed,
+            command,
+            begin,
+            population=population,
+            rating_error=rating_error,
         )
         begin("making the report")
         page = report_page(dataset)
@@ -165,6 +212,7 @@ def simulated(
     command: str,
     begin: Callable[[str], None],
     *,
+    population: Population | None = None,
     rating_error: bool = False,
 ) -> xr.Dataset:
     """Simulate, and record in the results which command it was."""
@@ -173,6 +221,7 @@ def simulated(
     dataset = simulate(
         protocol,
         patient,
+        population=population,
         variant=variant,
         kinetics=kinetics,
         draws=draws,
@@ -215,10 +264,17 @@ def account(dataset: xr.Dataset) -> dict[str, Any]:
             **{name: str(dataset.attrs[name]) for name in _PROVENANCE},
             "seed": int(dataset.attrs["seed"]),
             "draws": int(dataset.attrs["draws"]),
+            **_whose(dataset),
         },
         "endpoints": {name: _endpoint(endpoint) for name, endpoint in endpoints(dataset).items()},
         "applicability": json_format.loads(dataset.attrs["applicability"]),
     }
+
+
+def _whose(dataset: xr.Dataset) -> dict[str, Any]:
+    """Return what tells the population of a run from others; nothing where none was named."""
+    about = dataset.attrs.get("population")
+    return {} if about is None else {"population": json_format.loads(about)}
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, Any]:

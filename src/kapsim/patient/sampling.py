@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -115,6 +115,8 @@ class People:
         Which draw of the uncertain parameters each person has.
     keyed : Deviates
         Source of further deviates for the same people.
+    covariates : mapping of str to ndarray, shape (patient,)
+        What a population says of them, in the units of `kapsim.population.TRAITS`; empty where none is named.
     """
 
     values: dict[str, Array]
@@ -122,6 +124,7 @@ class People:
     body: Body
     parameter_draw: NDArray[np.int64]
     keyed: Deviates
+    covariates: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -137,6 +140,7 @@ class People:
             body=Body(*(np.asarray(value)[part] for value in self.body)),
             parameter_draw=self.parameter_draw[part],
             keyed=_One(self.keyed, self.size, number),
+            covariates={name: value[part] for name, value in self.covariates.items()},
         )
 
 
@@ -149,6 +153,7 @@ def sample_people(
     per_draw: int = PATIENTS_PER_DRAW,
     parameters: Mapping[str, Parameter] | None = None,
     deviates: Deviates | None = None,
+    covariates: Mapping[str, Array] | None = None,
 ) -> People:
     """Draw `draws` people.
 
@@ -169,16 +174,16 @@ def sample_people(
         taught, is a registry with some records replaced; a person keeps the same deviates under all of them.
     deviates : Deviates, optional
         Where the deviates come from, by default keyed by `seed`; `spread` does not touch others.
+    covariates : mapping of str to ndarray, shape (patient,), optional
+        What a population says of each of them, by trait (see `kapsim.population`); what `patient` gives goes before it,
+        and everything else stays as it is without.
 
     Raises
     ------
     InputError
         For a number of draws or a seed that cannot be.
     """
-    if not 1 <= draws <= MOST_DRAWS:
-        raise InputError(f"draws: {draws} is not between 1 and {MOST_DRAWS}; 200 is the default")
-    if not 0 <= seed < 2**63:
-        raise InputError(f"seed: {seed} is not between 0 and 2^63 - 1")
+    check_numbers(draws, seed)
     keyed = Keyed(seed, spread) if deviates is None else deviates
     draw_of = np.arange(draws) // per_draw
     values: dict[str, Array] = {}
@@ -195,31 +200,47 @@ def sample_people(
     for identifier, width in SPREADS.items():
         factor = np.exp(values[width] * keyed.normal(f"between:{identifier}", draws))
         values[identifier] = values[identifier] * np.clip(factor, 1.0 / FURTHEST, FURTHEST)
-    return _with_patient(values, patient, draw_of, keyed)
+    return _with_patient(values, patient, draw_of, keyed, dict(covariates or {}))
+
+
+def check_numbers(draws: int, seed: int) -> None:
+    """Raise InputError for a number of people or a seed that cannot be."""
+    if not 1 <= draws <= MOST_DRAWS:
+        raise InputError(f"draws: {draws} is not between 1 and {MOST_DRAWS}; 200 is the default")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed: {seed} is not between 0 and 2^63 - 1")
 
 
 def _with_patient(
-    values: dict[str, Array], patient: Patient | None, draw_of: NDArray[np.int64], keyed: Deviates
+    values: dict[str, Array],
+    patient: Patient | None,
+    draw_of: NDArray[np.int64],
+    keyed: Deviates,
+    covariates: dict[str, Array],
 ) -> People:
-    """Overwrite what is known of the patient and turn the drawn numbers into traits."""
+    """Overwrite what is known of the patient, or of each of them, and turn the drawn numbers into traits."""
     count = len(draw_of)
 
-    def known(identifier: str, value: float | None) -> Array:
+    def known(identifier: str, value: float | None, trait: str | None = None) -> Array:
         if value is not None:
             values[identifier] = np.full(count, value)
+        elif trait in covariates:
+            values[identifier] = covariates[trait]
+        if trait in covariates:
+            covariates[trait] = values[identifier]
         return values[identifier]
 
     given = patient if patient is not None else Patient(schema_version=1)
     healthy = given.diagnosis == "healthy"
-    madrs = known("patient.healthy_madrs" if healthy else "patient.madrs", _madrs(given))
-    hama = known("patient.healthy_hama" if healthy else "patient.hama", _hama(given))
+    madrs = known("patient.healthy_madrs" if healthy else "patient.madrs", _madrs(given), "madrs")
+    hama = known("patient.healthy_hama" if healthy else "patient.hama", _hama(given), "hama")
     sick = np.zeros(count) if healthy else madrs / load_parameters()["patient.madrs"].value
-    episode = known("patient.episode", given.episode_months)
+    episode = known("patient.episode", given.episode_months, "episode")
     if not healthy:
         median = load_parameters()["patient.episode"].value
         values["mind.precision"] = values["mind.precision"] * (episode / median) ** values["patient.chronicity"]
-    crp = known("patient.crp", given.crp_mg_per_l)
-    if healthy and given.crp_mg_per_l is None:
+    crp = known("patient.crp", given.crp_mg_per_l, "crp")
+    if healthy and given.crp_mg_per_l is None and "crp" not in covariates:
         crp = values["inflammation.crp_healthy"]
     factors = given.sensitivities
     if factors is not None:
@@ -244,6 +265,10 @@ def _with_patient(
     female = (_uniform(keyed, count) < values["patient.female"]).astype(float)
     if given.sex is not None:
         female = np.full(count, float(given.sex == "female"))
+    elif "female" in covariates:
+        female = covariates["female"]
+    if "female" in covariates:
+        covariates["female"] = female
     traits = Traits(
         madrs=np.clip(madrs, *_INSIDE_MADRS),
         hama=np.clip(hama, *_INSIDE_HAMA),
@@ -257,9 +282,25 @@ def _with_patient(
         expectation=known("patient.expectation", given.expectancy),
     )
     body = Body(
-        weight=known("patient.weight", given.weight_kg), age=known("patient.age", given.age_years), female=female
+        weight=known("patient.weight", given.weight_kg, "weight"),
+        age=known("patient.age", given.age_years, "age"),
+        female=female,
     )
-    return People(values, traits, body, draw_of.astype(np.int64), keyed)
+    return People(values, traits, body, draw_of.astype(np.int64), keyed, covariates)
+
+
+def known_traits(patient: Patient) -> dict[str, float]:
+    """Return what a file gives of the traits that a population has, in their units."""
+    found = {
+        "female": None if patient.sex is None else float(patient.sex == "female"),
+        "age": patient.age_years,
+        "weight": patient.weight_kg,
+        "madrs": _madrs(patient),
+        "hama": _hama(patient),
+        "crp": patient.crp_mg_per_l,
+        "episode": patient.episode_months,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 #: Scores at the very ends of a scale have no logit.

@@ -112,7 +112,14 @@ def write_page(text: str, path: str | os.PathLike[str]) -> Path:
 
 def provenance(dataset: xr.Dataset) -> list[tuple[str, str]]:
     """Return what reproduces the results, as pairs of label and text."""
-    return [(label, str(dataset.attrs[key])) for key, label in _PROVENANCE if key in dataset.attrs]
+    found = [(label, str(dataset.attrs[key])) for key, label in _PROVENANCE if key in dataset.attrs]
+    if "population" in dataset.attrs:
+        about = json.loads(dataset.attrs["population"])
+        rows = f", {about['rows']} people behind it" if "rows" in about else ""
+        worth = f", worth {about['effective_size']:g} after reweighting" if "effective_size" in about else ""
+        text = f"{about['name']}: {about['title']} ({about['source']}{rows}{worth}; SHA-256 {about['sha256']})"
+        found.append(("population", text))
+    return found
 
 
 def figure_item(
