@@ -19,7 +19,17 @@ from kapsim.trial.design import Trial
 from kapsim.trial.mmrm import contrast_of, fit_mmrm, visit_matrix
 from kapsim.trial.schema import DEPRESSION
 
-__all__ = ["COLUMNS", "Contrast", "Rows", "analyse", "contrasts", "look_sizes", "primary_analysis"]
+__all__ = [
+    "COLUMNS",
+    "Contrast",
+    "Rows",
+    "analyse",
+    "analyse_primary",
+    "contrasts",
+    "look_sizes",
+    "primary_analysis",
+    "primary_contrast",
+]
 
 Array = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -89,6 +99,13 @@ def primary_analysis(trial: Trial) -> str:
     return design.analysis.method if design.primary.measure == "change" else "risk_difference"
 
 
+def primary_contrast(trial: Trial) -> str:
+    """Return the name of the contrast that decides, as the table of results has it."""
+    if primary_analysis(trial) in ("risk_difference", "log_rank"):
+        return next(_pairs(trial))[0]
+    return contrasts(trial)[0].name
+
+
 def look_sizes(trial: Trial, patients: int) -> tuple[int, ...]:
     """Return with how many people each look is taken, the last with all."""
     fractions = () if trial.design.interim is None else trial.design.interim.fractions
@@ -101,16 +118,17 @@ def analyse(conducted: Conducted) -> list[Rows]:
     sizes = look_sizes(trial, conducted.settings.patients)
     found: list[Rows] = []
     for look, size in enumerate(sizes[:-1]):
-        found += [rows._replace(look=look) for rows in _primary(conducted.first(size))]
+        found += [rows._replace(look=look) for rows in analyse_primary(conducted.first(size))]
     last = len(sizes) - 1
-    found += [rows._replace(look=last) for rows in _primary(conducted)]
+    found += [rows._replace(look=last) for rows in analyse_primary(conducted)]
     found += [rows._replace(look=last) for rows in _further(conducted)]
     found += _means(conducted)
     found += _flow(conducted)
     return found
 
 
-def _primary(conducted: Conducted) -> Iterator[Rows]:
+def analyse_primary(conducted: Conducted) -> Iterator[Rows]:
+    """Yield the analysis that decides, for each of its contrasts."""
     trial = conducted.trial
     name, alpha = primary_analysis(trial), trial.design.analysis.alpha
     if name == "paired":
@@ -309,11 +327,11 @@ def _flow(conducted: Conducted) -> Iterator[Rows]:
     recruited = np.full(len(conducted.replicates), float(conducted.settings.patients))
     yield Rows("flow_recruited", "all", 0, _plain(recruited, recruited))
     if trial.design.kind == "withdrawal":
-        analysed = np.ones(conducted.group.shape, dtype=bool)
+        analysed: NDArray[np.bool_] = np.ones(conducted.group.shape, dtype=bool)
     elif trial.design.kind == "crossover":
-        analysed = np.isfinite(endpoints.period_changes(conducted)[0]).all(axis=-1)
+        analysed = np.asarray(np.isfinite(endpoints.period_changes(conducted)[0]).all(axis=-1))
     elif primary_analysis(trial) == "mmrm":
-        analysed = np.isfinite(endpoints.changes(conducted, trial.design.primary.scale)).any(axis=-1)
+        analysed = np.asarray(np.isfinite(endpoints.changes(conducted, trial.design.primary.scale)).any(axis=-1))
     else:
         analysed = np.isfinite(endpoints.outcome(conducted).values)
     ways: Sequence[tuple[str, NDArray[np.bool_]]] = (

@@ -145,5 +145,5 @@ def _inverse(x: Array, weights: Array) -> tuple[Array, Array]:
     filled[:, np.arange(size), np.arange(size)] += ~kept
     inverse = np.where(both, np.linalg.inv(filled), 0.0)
     needed = np.flatnonzero(weights)
-    estimable = kept[:, needed].all(axis=1)
+    estimable = np.asarray(kept[:, needed].all(axis=1))
     return np.where(estimable[:, None, None], inverse, np.nan), kept.sum(axis=1).astype(float)

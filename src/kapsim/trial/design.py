@@ -16,6 +16,8 @@ from typing import Any
 
 from kapsim import file_model, strict_yaml
 from kapsim.errors import InputError
+from kapsim.population.loading import load_population
+from kapsim.population.population import Population
 from kapsim.protocol import Protocol, load_protocol
 from kapsim.protocol.schedule import EPSILON_H, distinct_times
 from kapsim.protocol.schema import METABOLIC
@@ -56,14 +58,14 @@ class Trial:
         Of the arms, in their order.
     run_in : Protocol or None
         Of the run-in of a randomised withdrawal.
-    folder : Path
-        Where files that the design names are looked for.
+    population : Population or None
+        Whose people are recruited, where the design names a population.
     """
 
     design: Design
     protocols: tuple[Protocol, ...]
-    run_in: Protocol | None
-    folder: Path
+    run_in: Protocol | None = None
+    population: Population | None = None
 
     @property
     def arm_names(self) -> tuple[str, ...]:
@@ -163,6 +165,8 @@ class Trial:
         if self.run_in is not None:
             document["withdrawal"].pop("run_in", None)
             document["withdrawal"]["inline"] = self.run_in.to_yaml()
+        if self.population is not None:
+            document["population"] = self.population.provenance()
         return dict(document)
 
     def digest(self) -> str:
@@ -216,7 +220,7 @@ def _resolve(document: strict_yaml.Document, folder: Path) -> Trial:
             return inline
         assert name is not None
         try:
-            return _named(name, folder)
+            return load_protocol(_beside(name, folder))
         except InputError as error:
             raise document.error(at, str(error)) from None
 
@@ -227,17 +231,23 @@ def _resolve(document: strict_yaml.Document, folder: Path) -> Trial:
     run_in = None
     if (own := design.withdrawal) is not None:
         run_in = protocol(own.run_in, own.inline, "withdrawal", "run_in" if own.inline is None else "inline")
-    trial = Trial(design, protocols, run_in, folder)
+    population = None
+    if design.population is not None:
+        try:
+            population = load_population(_beside(design.population, folder))
+        except InputError as error:
+            raise document.error(("population",), str(error)) from None
+    trial = Trial(design, protocols, run_in, population)
     for group in range(len(trial.groups)):
         if (text := _impossible(trial.periods(group))) is not None:
             raise document.error(("arms", min(group, len(design.arms) - 1)), text)
     return trial
 
 
-def _named(name: str, folder: Path) -> Protocol:
-    beside = folder / name
-    looks_like_file = Path(name).suffix.lower() in (".yaml", ".yml")
-    return load_protocol(beside if looks_like_file and not Path(name).is_absolute() else name)
+def _beside(name: str, folder: Path) -> str | Path:
+    """Return the path of a file that stands beside the design, or a name as it is."""
+    looks_like_file = Path(name).suffix.lower() in (".yaml", ".yml", ".csv")
+    return folder / name if looks_like_file and not Path(name).is_absolute() else name
 
 
 def _impossible(periods: tuple[Period, ...]) -> str | None:

@@ -74,6 +74,12 @@ class TrialDeviates:
         return np.asarray(joint[word % len(joint)])
 
 
+def replicate_seed(seed: int, replicate: int) -> int:
+    """Return the seed of what is drawn for one replicate by another generator, 0 to 2^63 − 1."""
+    first, second = _words(seed, "replicate", np.asarray([replicate]), np.zeros(1, dtype=np.int64))
+    return (int(first[0]) << 31) ^ int(second[0])
+
+
 def distinct(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the different numbers in the order of first mention."""
     return np.asarray(list(dict.fromkeys(numbers.tolist())), dtype=np.int64)

@@ -59,7 +59,7 @@ def bounds(fractions: tuple[float, ...], alpha: float, spending: str) -> tuple[f
         As in `spent`.
     """
     from scipy.optimize import brentq
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtri
 
     found: list[float] = []
     before = 0.0
@@ -69,16 +69,12 @@ def bounds(fractions: tuple[float, ...], alpha: float, spending: str) -> tuple[f
         share = spent(fraction, alpha, spending)
         spend = max(share - before, 0.0)
         before = share
+        width = math.sqrt(fraction - fractions[look - 1]) if look else 0.0
         if look == 0:
             bound = float(-ndtri(spend / 2.0)) if spend > 0.0 else _FURTHEST
         else:
-            width = math.sqrt(fraction - fractions[look - 1])
-
-            def crossed(limit: float, at: Array = grid, mass: Array = density, sd: float = width, t: float = fraction) -> float:
-                edge = limit * math.sqrt(t)
-                return float(np.trapezoid(mass * (ndtr((-edge - at) / sd) + ndtr((at - edge) / sd)), at))
-
-            bound = float(brentq(lambda limit: crossed(limit) - spend, 0.0, _FURTHEST, xtol=1e-10))
+            lacking = functools.partial(_lacking, grid=grid, density=density, width=width, time=fraction, spend=spend)
+            bound = float(brentq(lacking, 0.0, _FURTHEST, xtol=1e-10))
         found.append(bound)
         edge = bound * math.sqrt(fraction)
         new = np.linspace(-edge, edge, _POINTS)
@@ -86,9 +82,17 @@ def bounds(fractions: tuple[float, ...], alpha: float, spending: str) -> tuple[f
             density = np.exp(-0.5 * new**2 / fraction) / math.sqrt(2.0 * math.pi * fraction)
         else:
             kernel = np.exp(-0.5 * ((new[:, None] - grid[None, :]) / width) ** 2) / (width * math.sqrt(2.0 * math.pi))
-            density = np.trapezoid(kernel * density[None, :], grid, axis=1)
+            density = np.asarray(np.trapezoid(kernel * density[None, :], grid, axis=1))
         grid = new
     return tuple(found)
+
+
+def _lacking(limit: float, *, grid: Array, density: Array, width: float, time: float, spend: float) -> float:
+    """Return by how much the chance to cross a limit at a look exceeds what may be spent there."""
+    from scipy.special import ndtr
+
+    edge = limit * math.sqrt(time)
+    return float(np.trapezoid(density * (ndtr((-edge - grid) / width) + ndtr((grid - edge) / width)), grid)) - spend
 
 
 def nominal_levels(fractions: Sequence[float], alpha: float, spending: str) -> tuple[float, ...]:

@@ -67,9 +67,7 @@ class Fit:
     empty: Flags
 
 
-def visit_matrix(
-    group: NDArray[np.int64], groups: int, visits: int, by_visit: Array, common: Array
-) -> Array:
+def visit_matrix(group: NDArray[np.int64], groups: int, visits: int, by_visit: Array, common: Array) -> Array:
     """Return the columns of the model, shape (R, N, V, P).
 
     Parameters
@@ -135,7 +133,7 @@ def fit_mmrm(outcome: Array, matrix: Array) -> Fit:
     """
     here = np.isfinite(outcome) & np.isfinite(matrix).all(axis=-1)
     columns = np.where(here[..., None], matrix, 0.0)
-    data = _Data(np.where(here, outcome, 0.0), columns, here, ~columns.any(axis=(1, 2)))
+    data = _Data(np.where(here, outcome, 0.0), columns, here, np.asarray(~columns.any(axis=(1, 2))))
     count, _, visits = outcome.shape
     theta = _first_guess(data)
     with np.errstate(all="ignore"):
@@ -287,7 +285,7 @@ def _derivatives(data: _Data, state: _State) -> tuple[Array, Array, Array]:
 def _solve(matrix: Array, right: Array) -> Array:
     """Return solutions; not a number where there is none."""
     # a matrix that is no matrix of numbers would stop the others, too
-    sound = np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(right).all(axis=1)
+    sound = np.asarray(np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(right).all(axis=1))
     safe = np.where(sound[:, None, None], matrix, np.eye(matrix.shape[1]))
     ridge = 1e-12 * np.einsum("rkk->r", np.abs(safe))[:, None, None] * np.eye(matrix.shape[1])
     solved = np.linalg.solve(safe + ridge, np.where(sound[:, None], right, 0.0)[..., None])[..., 0]

@@ -15,9 +15,10 @@ from kapsim.mechanisms.kinetics import Body
 from kapsim.model import Traits
 from kapsim.patient import Patient
 from kapsim.patient.sampling import People, sample_people
+from kapsim.population.population import Population
 from kapsim.ratings.enrolment import Enrolment, entered
 from kapsim.trial.design import Trial
-from kapsim.trial.draws import Parameters, TrialDeviates
+from kapsim.trial.draws import Parameters, TrialDeviates, replicate_seed
 from kapsim.validation.groups import enrolment, group_key, group_registry
 
 __all__ = ["Intake", "draw", "intake", "part_of", "unable_to_tell"]
@@ -38,15 +39,30 @@ class Intake:
         With true severity in the place of rated.
     enrolment : Enrolment or None
         How ratings at entry stand to true severity; None where no rating decided.
+    population : Population, optional
+        Whose people they are, with true severity in the place of rated.
     """
 
     registry: Mapping[str, Parameter]
     enrolment: Enrolment | None
+    population: Population | None = None
+
+    @property
+    def diagnosis(self) -> str:
+        """Diagnosis of everybody."""
+        return "trd" if self.population is None else self.population.diagnosis
 
 
 def intake(trial: Trial) -> Intake:
     """Return who is recruited into a trial."""
     parameters, own = load_parameters(), trial.design.recruits
+    if trial.population is not None:
+        whose = trial.population
+        if "madrs" not in whose.traits:
+            registry, found = entered(parameters)
+            return Intake(registry, found, whose)
+        true, entry = whose.entered(parameters)
+        return Intake(parameters, entry, true)
     if own is None:
         registry, found = entered(parameters)
         return Intake(registry, found)
@@ -88,9 +104,21 @@ def draw(who: Intake, seed: int, replicates: NDArray[np.int64], patients: int, p
     deviates = TrialDeviates(
         seed, np.repeat(replicates, patients), np.tile(np.arange(patients), len(replicates)), parameters
     )
-    patient = Patient(schema_version=1, diagnosis="trd")
+    patient = Patient.model_validate({"schema_version": 1, "diagnosis": who.diagnosis})
     size = patients * len(replicates)
-    return sample_people(patient, size, 0, per_draw=patients, parameters=who.registry, deviates=deviates)
+    known = None if who.population is None else _covariates(who.population, seed, replicates, patients, parameters)
+    return sample_people(
+        patient, size, 0, per_draw=patients, parameters=who.registry, deviates=deviates, covariates=known
+    )
+
+
+def _covariates(
+    whose: Population, seed: int, replicates: NDArray[np.int64], patients: int, parameters: Parameters
+) -> dict[str, NDArray[np.float64]]:
+    """Return the traits of the people of each replicate, who are others in each."""
+    shared = patients if parameters == "ensemble" else None
+    drawn = [whose.draw(patients, replicate_seed(seed, int(number)), per_draw=shared) for number in replicates]
+    return {trait: np.concatenate([columns[trait] for columns in drawn]) for trait in whose.traits}
 
 
 def part_of(people: People, part: NDArray[np.int64]) -> People:
@@ -103,6 +131,7 @@ def part_of(people: People, part: NDArray[np.int64]) -> People:
         body=Body(*(np.asarray(value)[part] for value in people.body)),
         parameter_draw=people.parameter_draw[part],
         keyed=keyed.of(part),
+        covariates={name: value[part] for name, value in people.covariates.items()},
     )
 
 

@@ -49,11 +49,14 @@ class TrialRegimen:
     visits : tuple of float
         Ratings after entry, h.
     fate : Fate
+    own_medicines : tuple of str
+        What some of the people take throughout, of their own; see `kapsim.population.medicines`.
     """
 
     periods: tuple[Period, ...]
     visits: tuple[float, ...]
     fate: Fate
+    own_medicines: tuple[str, ...] = ()
 
     @property
     def horizon_h(self) -> float:
@@ -113,6 +116,7 @@ class TrialRegimen:
                     found.append(CoMedicationEvent(item.drug, start, end))
         if self.fate.rescued_h < self.horizon_h:
             found.append(CoMedicationEvent(RESCUE_DRUG, self.fate.rescued_h, self.horizon_h))
+        found += [CoMedicationEvent(drug, 0.0, self.horizon_h) for drug in self.own_medicines]
         return tuple(found)
 
     def stressor_events(self) -> tuple[StressorEvent, ...]:

@@ -66,7 +66,7 @@ class Plan:
 
     def parts(self, trial: Trial) -> list[tuple[str, str, range]]:
         """Return what each shard computes: 'trial' or 'truth', the scenario, and the replicates."""
-        found = []
+        found: list[tuple[str, str, range]] = []
         for scenario in self.scenarios:
             for first in range(0, self.replicates, self.block):
                 found.append(("trial", scenario, range(first, min(first + self.block, self.replicates))))
@@ -99,7 +99,7 @@ class TrialWork:
         from kapsim._version import __version__
         from kapsim.evidence import evidence_hash
 
-        about = {name: value for name, value in dataclasses.asdict(self.plan).items()}
+        about = dataclasses.asdict(self.plan)
         return {
             "kind": "trial",
             "kapsim_version": __version__,
@@ -161,7 +161,9 @@ def _truth(trial: Trial, settings: Settings, replicates: Sequence[int]) -> list[
             weighted = np.einsum("g,grn->rn", np.asarray(contrast.weights), np.where(everywhere, values, 0.0))
             nothing = np.full(len(count), np.nan)
             mean = weighted.sum(axis=1) / np.maximum(count, 1.0)
-            found.append(Rows(name, contrast.name, 0, Estimate(mean, nothing, nothing, nothing, nothing, nothing, count)))
+            found.append(
+                Rows(name, contrast.name, 0, Estimate(mean, nothing, nothing, nothing, nothing, nothing, count))
+            )
     return found
 
 

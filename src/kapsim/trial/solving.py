@@ -14,6 +14,7 @@ from kapsim.mechanisms.base import Setting
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import Model, unflatten
 from kapsim.patient.sampling import People
+from kapsim.population.medicines import OWN_DRUG, OWN_EFFECT
 from kapsim.scales import scale_scores
 from kapsim.simulation import integrate
 from kapsim.trial.recruits import part_of
@@ -54,6 +55,7 @@ def expected_scores(
     dict of str to ndarray, shape (patient, 1 + visit)
         Points, by scale.
     """
+    plan, people = _with_own_medicines(plan, people)
     found = _solved(plan, people, switches, resolution, scales)
     broken = np.flatnonzero(~np.all([np.isfinite(values).all(axis=1) for values in found.values()], axis=0))
     if len(broken):
@@ -64,6 +66,15 @@ def expected_scores(
     for values in found.values():
         values[still] = np.nan
     return found
+
+
+def _with_own_medicines(plan: TrialRegimen, people: People) -> tuple[TrialRegimen, People]:
+    """Return plan and people with the medicine that some of them take on their own, as a run has it."""
+    takes = people.covariates.get(OWN_DRUG)
+    if takes is None or not takes.any() or any(item.drug == OWN_DRUG for item in plan.co_medications()):
+        return plan, people
+    values = {**people.values, OWN_EFFECT: people.values[OWN_EFFECT] * takes}
+    return dataclasses.replace(plan, own_medicines=(OWN_DRUG,)), dataclasses.replace(people, values=values)
 
 
 def _solved(

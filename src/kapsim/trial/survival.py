@@ -74,9 +74,7 @@ def log_rank(time: Array, event: Flags, group: NDArray[np.int64], arm: int, cont
     return np.asarray(z), np.asarray(2.0 * ndtr(-np.abs(z)))
 
 
-def cox(
-    time: Array, event: Flags, group: NDArray[np.int64], arm: int, control: int, alpha: float = 0.05
-) -> Estimate:
+def cox(time: Array, event: Flags, group: NDArray[np.int64], arm: int, control: int, alpha: float = 0.05) -> Estimate:
     """Return the logarithm of the hazard ratio of an arm to the control, in every replicate.
 
     Parameters
