@@ -40,6 +40,8 @@ COLUMNS = (
 )  # fmt: skip
 #: Ages, years, from which people are of the older subgroup.
 _OLDER = 50.0
+#: Shares of the people with whom the power curve is drawn.
+_SMALLER = (0.25, 0.5, 0.75)
 
 
 class Contrast(NamedTuple):
@@ -122,9 +124,19 @@ def analyse(conducted: Conducted) -> list[Rows]:
     last = len(sizes) - 1
     found += [rows._replace(look=last) for rows in analyse_primary(conducted)]
     found += [rows._replace(look=last) for rows in _further(conducted)]
+    found += _smaller(conducted)
     found += _means(conducted)
     found += _flow(conducted)
     return found
+
+
+def _smaller(conducted: Conducted) -> Iterator[Rows]:
+    """Yield the contrast that decides with fewer people, the number of them as `look`: the power curve of the design."""
+    for share in _SMALLER:
+        size = max(round(share * conducted.settings.patients), 1)
+        for rows in analyse_primary(conducted.first(size)):
+            if rows.contrast == primary_contrast(conducted.trial):
+                yield rows._replace(analysis="smaller", look=size)
 
 
 def analyse_primary(conducted: Conducted) -> Iterator[Rows]:

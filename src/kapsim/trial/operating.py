@@ -138,7 +138,7 @@ def characteristics(trial: Trial, patients: int, table: Table) -> list[Character
     # analyses without any estimate are told of, too
     for scenario, analysis, contrast in zip(table["scenario"], table["analysis"], table["contrast"], strict=True):
         seen.setdefault((str(scenario), str(analysis), str(contrast)))
-    analyses = {str(name) for name in np.unique(table["analysis"][tests].astype(str))} - {"subgroup"}
+    analyses = {str(name) for name in np.unique(table["analysis"][tests].astype(str))} - {"subgroup", "smaller"}
     primary = primary_analysis(trial)
     for scenario, analysis, contrast in seen:
         if analysis in analyses | {primary}:

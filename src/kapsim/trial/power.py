@@ -183,7 +183,8 @@ def find_size(
     check_search(trial, target, replicates, most)
     block = _block(trial)
     largest = min(max(_PILOT_PEOPLE, 2 * block), _whole(most, block, down=True))
-    sizes, count = (largest,), min(replicates, _PILOT_REPLICATES)
+    sizes: tuple[int, ...] = (largest,)
+    count = min(replicates, _PILOT_REPLICATES)
     found = np.zeros((0, 1), dtype=bool)
     for turn in range(_MOST_ROUNDS):
         work = PowerWork(trial, sizes, count, seed, parameters, variant)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kapsim.errors import InputError
 from kapsim.ratings.rating_error import SCALES
+from kapsim.trial.analysis import primary_analysis
 from kapsim.trial.conduct import Conducted
 from kapsim.trial.endpoints import relapse_times, used
 
@@ -58,7 +59,7 @@ COLUMNS: dict[str, str] = {
     "DISCDY": "study day of that",
     "RESCFL": "Y where rescue was begun",
     "RESCDY": "study day of that",
-    "LOSTFL": "Y where the person did not come to the last visit",
+    "LOSTFL": "Y where a person who was randomised did not come to the last visit",
 }
 
 
@@ -105,7 +106,7 @@ def _person(conducted: Conducted, row: int, patient: int) -> list[dict[str, Any]
         "MISSEDN": int(conducted.missed[here]),
         **_event("DISC", float(conducted.stopped_h[here])),
         **_event("RESC", float(conducted.rescued_h[here])),
-        "LOSTFL": "N" if bool(conducted.seen[here][-1]) else "Y",
+        "LOSTFL": None if group < 0 else ("N" if bool(conducted.seen[here][-1]) else "Y"),
     }
     lines = []
     for scale in trial.design.scales:
@@ -127,9 +128,12 @@ def _day(hour: float) -> int:
 def _ratings(conducted: Conducted, here: tuple[int, int], scale: str, group: int) -> list[dict[str, Any]]:
     trial = conducted.trial
     scores, seen = conducted.ratings[scale][here], conducted.seen[here]
-    counted = used(conducted)[here]
+    counted, wanted = used(conducted)[here], _analysed_places(conducted)
     lines = []
     for place, hour in enumerate(conducted.hours):
+        if group < 0 and hour > trial.second_start:
+            # who was not randomised has no visits after that
+            break
         period, start, treatment = _period(conducted, place, group)
         value = float(scores[place])
         here_seen, known = bool(seen[place]), math.isfinite(value)
@@ -152,12 +156,22 @@ def _ratings(conducted: Conducted, here: tuple[int, int], scale: str, group: int
             if place != start and line["BASE"] is not None:
                 line["CHG"] = value - base
                 line["PCHG"] = round(100.0 * (value - base) / base, 4) if base > 0.0 else None
-        analysed = group >= 0 and scale == trial.design.primary.scale and place != start and bool(counted[place])
+        analysed = group >= 0 and scale == trial.design.primary.scale and place in wanted and bool(counted[place])
         line["ANL01FL"] = "Y" if analysed else None
         if here_seen and not bool(counted[place]) and place != start and group >= 0:
             line["DTYPE"] = "ICE"
         lines.append(line)
     return lines
+
+
+def _analysed_places(conducted: Conducted) -> set[int]:
+    """Return at which visits the primary analysis looks."""
+    trial, visits = conducted.trial, len(conducted.hours)
+    if trial.design.kind == "withdrawal":
+        return set()
+    if trial.design.kind == "crossover":
+        return {1 + trial.primary, visits - len(trial.visits) + trial.primary}
+    return set(range(1, visits)) if primary_analysis(trial) == "mmrm" else {1 + trial.primary}
 
 
 def _period(conducted: Conducted, place: int, group: int) -> tuple[int, int, str | None]:
