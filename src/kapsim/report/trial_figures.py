@@ -235,7 +235,7 @@ def power_figure(
     return _figure(
         {"data": data, "layout": layout}, [("finds a difference", "%"), ("95 % Monte Carlo interval", "%")], cells,
         id="power", title=title, first="people",
-        caption="Share of simulated trials that find a difference by the number of people, and a probit in its square root.",
+        caption="Share of trials that find a difference by the number of people, and a probit in its square root.",
         shows="points with intervals and a curve",
     )  # fmt: skip
 

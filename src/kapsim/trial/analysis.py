@@ -131,7 +131,7 @@ def analyse(conducted: Conducted) -> list[Rows]:
 
 
 def _smaller(conducted: Conducted) -> Iterator[Rows]:
-    """Yield the contrast that decides with fewer people, the number of them as `look`: the power curve of the design."""
+    """Yield the contrast that decides with fewer people, their number as `look`: the power curve of the design."""
     for share in _SMALLER:
         size = max(round(share * conducted.settings.patients), 1)
         for rows in analyse_primary(conducted.first(size)):

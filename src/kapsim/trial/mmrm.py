@@ -326,7 +326,8 @@ def _finished(data: _Data, state: _State, converged: Flags, visits: int) -> Fit:
     if len(safe):
         part, own = data.of(safe), state.of(safe)
         _, _, observed = _derivatives(part, own)
-        unknown[safe] = np.linalg.inv(observed)
+        # of a visit that nobody came to nothing is learnt, and nothing hangs on it
+        unknown[safe] = np.linalg.pinv(observed, rcond=1e-13, hermitian=True)
         size = (len(safe), data.x.shape[1], visits * columns)
         flat = own.wx.reshape(size)
         gram = (flat.transpose(0, 2, 1) @ flat).reshape(len(safe), visits, columns, visits, columns)
