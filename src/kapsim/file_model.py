@@ -289,8 +289,10 @@ def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
     for part in path:
         if isinstance(part, int):
             continue
-        field = next(f for name, f in model.model_fields.items() if (f.alias or name) == part)
-        model = next(_models_in(field.annotation), model)
+        field = next((f for name, f in model.model_fields.items() if (f.alias or name) == part), None)
+        # a name that people choose, in a mapping of models, is no field
+        if field is not None:
+            model = next(_models_in(field.annotation), model)
     return model
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
 from kapsim.errors import InputError
 from kapsim.evidence import Parameter, load_parameters
+from kapsim.file_model import Quantity
 from kapsim.patient import Patient
 from kapsim.patient.sampling import PATIENTS_PER_DRAW, People, check_numbers, known_traits, sample_people
 from kapsim.population.population import Population
-from kapsim.ratings.enrolment import Enrolment, entered
+from kapsim.ratings.enrolment import Enrolment, enrolled, entered
+from kapsim.ratings.rating_error import rating_error
 
-__all__ = ["as_met", "draw_people"]
+__all__ = ["as_met", "draw_people", "truly"]
 
 
 def draw_people(
@@ -53,7 +59,7 @@ def draw_people(
     if rating_error and "madrs" not in population.traits:
         registry, entry = _entry(who)
     elif rating_error and who.baseline is None and who.diagnosis != "healthy":
-        population, entry = population.entered(load_parameters())
+        population, entry = truly(population, load_parameters())
     check_numbers(draws, seed)
     if spread:
         known = population.draw(draws, seed, per_draw=PATIENTS_PER_DRAW, given=known_traits(who))
@@ -61,6 +67,36 @@ def draw_people(
         known = population.middle(draws)
     people = sample_people(who, draws, seed, spread=spread, parameters=registry, covariates=known)
     return people, entry
+
+
+def truly(population: Population, parameters: Mapping[str, Parameter]) -> tuple[Population, Enrolment | None]:
+    """Return a population with true severity in place of rated, where its people came in by a rating.
+
+    Parameters
+    ----------
+    population : Population
+    parameters : mapping of str to Parameter
+        Registry: how large the error of a rating is, and how far below the mean a trial's cut lies.
+
+    Returns
+    -------
+    tuple of Population and Enrolment
+        This very population and None where nobody was chosen by a rating, or where each row is a real person.
+    """
+    severity = population.file.marginals.get("madrs")
+    by_rating = population.file.enrolled_by_rating and population.table is None
+    if not by_rating or severity is None or severity.law != "normal":
+        return population, None
+    distance, marginals, found = parameters["observation.enrolment.distance"].value, dict(population.file.marginals), {}
+    for scale in ("madrs", "hama"):
+        if scale in marginals and marginals[scale].law == "normal":
+            law, error = population.laws[scale], rating_error(scale, parameters).sd
+            # a scale that did not decide was rated with an error too, which widens its spread and moves nothing
+            found[scale] = enrolled(scale, law.mean, law.sd, error, distance if scale == "madrs" else math.inf)
+            mean, sd = (Quantity(value, "points") for value in (found[scale].true_mean, found[scale].true_sd))
+            true = {"mean": mean, "sd": sd, "low": None, "high": None}
+            marginals[scale] = marginals[scale].model_copy(update=true)
+    return replace(population, file=population.file.model_copy(update={"marginals": marginals})), found["madrs"]
 
 
 def _entry(patient: Patient | None) -> tuple[dict[str, Parameter] | None, Enrolment | None]:

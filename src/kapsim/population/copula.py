@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 #: No two deviates are closer together than this.
 _MOST = 0.995
+_LEAST = 1e-6
 _NODES = 48
 #: Added to the diagonal where something follows from something else to the last digit.
 _RIDGE = 1e-10
@@ -76,7 +77,7 @@ def latent(first: Law, second: Law, correlation: float) -> float:
     """
     from scipy.optimize import brentq
 
-    if correlation == 0.0:
+    if abs(correlation) < _LEAST:
         return 0.0
     most = float(np.copysign(_MOST, correlation))
     if abs(implied(first, second, most)) <= abs(correlation):

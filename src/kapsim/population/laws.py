@@ -79,8 +79,11 @@ class Law(NamedTuple):
         if self.kind == "share":
             share = self.centre if np.ndim(shift) == 0 and shift == 0.0 else expit(logit(self.centre) + shift)
             return np.asarray(deviates > ndtri(1.0 - np.asarray(share)), dtype=float)
-        below, above = (ndtr(edge) for edge in self._edges)
-        inner = ndtri(below + ndtr(deviates) * (above - below))
+        low, high = self._edges
+        mass = ndtr(high) - ndtr(low)
+        # each half from its own end, where shares are exact
+        lower = ndtri(ndtr(low) + ndtr(deviates) * mass)
+        inner = np.where(deviates <= 0.0, lower, -ndtri(ndtr(-high) + ndtr(-deviates) * mass))
         raw = self.centre + shift + self.spread * inner
         return np.asarray(np.clip(np.exp(raw) if self.kind == "lognormal" else raw, self.low, self.high))
 
@@ -98,9 +101,11 @@ class Law(NamedTuple):
             raise ValueError("a share has no scores")
         with np.errstate(divide="ignore"):
             raw = np.log(values) if self.kind == "lognormal" else values
-        below, above = (ndtr(edge) for edge in self._edges)
-        share = (ndtr((raw - self.centre) / self.spread) - below) / (above - below)
-        return np.asarray(np.clip(ndtri(np.clip(share, 0.0, 1.0)), -FURTHEST, FURTHEST))
+        low, high = self._edges
+        mass, place = ndtr(high) - ndtr(low), (raw - self.centre) / self.spread
+        below, above = (ndtr(place) - ndtr(low)) / mass, (ndtr(-place) - ndtr(-high)) / mass
+        found = np.where(below <= 0.5, ndtri(np.clip(below, 0.0, 1.0)), -ndtri(np.clip(above, 0.0, 1.0)))
+        return np.asarray(np.clip(found, -FURTHEST, FURTHEST))
 
     @property
     def mean(self) -> float:

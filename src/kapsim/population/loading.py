@@ -118,7 +118,10 @@ def _of_document(document: Document, raw: bytes, folder: Path, deepest: int) -> 
         found = Population(file, source, digest.hexdigest())
         _check_laws(found, document)
         return found
-    inner: str | Path = file.based_on if file.based_on in _library() else folder / file.based_on
+    beside = folder / file.based_on
+    # a word that is no file is meant as a name
+    a_name = file.based_on in _library() or (Path(file.based_on).name == file.based_on and not beside.suffix)
+    inner: str | Path = file.based_on if a_name else beside
     try:
         base = _load(inner, None, deepest - 1)
     except InputError as error:
@@ -173,7 +176,8 @@ def _check_laws(found: Population, document: Document) -> None:
         _ = found.latent
     except InputError as error:
         # the message names the pair; the file that it stands in is this one or one below
-        raise document.error(("correlations",), str(error).partition(": ")[2]) from None
+        text = str(error).removeprefix(f"{found.source}: ").removeprefix("correlations: ")
+        raise document.error(("correlations",), text) from None
 
 
 def _of_table(path: Path, based_on: str | Path, deepest: int) -> Population:

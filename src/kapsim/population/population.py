@@ -7,15 +7,15 @@ same whether they are drawn alone, in a block or with a hundred thousand others.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.errors import InputError
+from kapsim.file_model import Quantity
 from kapsim.patient import Patient
 from kapsim.patient.sampling import Keyed
 from kapsim.population import copula
@@ -25,10 +25,6 @@ from kapsim.population.schema import PopulationFile, Target, law_of, width_of
 from kapsim.population.table import Table
 from kapsim.population.traits import BODY, TRAITS
 from kapsim.units import convert
-
-if TYPE_CHECKING:
-    from kapsim.evidence import Parameter
-    from kapsim.ratings.enrolment import Enrolment
 
 Array = NDArray[np.float64]
 
@@ -274,8 +270,6 @@ class Population:
     def typical(self) -> Patient:
         """Someone with the diagnosis and the mean age and weight, for comparisons with studies."""
         means = {name: float(values.mean()) for name, values in self._many.items() if name in ("age", "weight")}
-        from kapsim.file_model import Quantity
-
         known: dict[str, Any] = {name: Quantity(round(value, 1), TRAITS[name].unit) for name, value in means.items()}
         return Patient.model_validate({"schema_version": 1, "diagnosis": self.diagnosis, **known})
 
@@ -288,40 +282,6 @@ class Population:
     def effective_size(self) -> float | None:
         """How many equally weighted rows the weighted ones are worth; None where nothing is weighted."""
         return None if self.weights is None else float(1.0 / np.sum(self.weights**2))
-
-    def entered(self, parameters: Mapping[str, Parameter]) -> tuple[Population, Enrolment | None]:
-        """Return the population with true severity in place of rated, where its people came in by a rating.
-
-        Parameters
-        ----------
-        parameters : mapping of str to Parameter
-            Registry: how large the error of a rating is, and how far below the mean a trial's cut lies.
-
-        Returns
-        -------
-        tuple of Population and Enrolment
-            This very population and None where nobody was chosen by a rating, or where each row is a real person.
-        """
-        from kapsim.file_model import Quantity
-        from kapsim.ratings.enrolment import enrolled
-        from kapsim.ratings.rating_error import rating_error
-
-        severity = self.file.marginals.get("madrs")
-        if not self.file.enrolled_by_rating or self.table is not None or severity is None or severity.law != "normal":
-            return self, None
-        distance, marginals, found = parameters["observation.enrolment.distance"].value, dict(self.file.marginals), {}
-        for scale in ("madrs", "hama"):
-            if scale in marginals and marginals[scale].law == "normal":
-                law, error = self.laws[scale], rating_error(scale, parameters).sd
-                # a scale that did not decide was rated with an error too, which widens its spread and moves nothing
-                cut = distance if scale == "madrs" else math.inf
-                found[scale] = enrolled(scale, law.mean, law.sd, error, cut)
-                points = {
-                    "mean": Quantity(found[scale].true_mean, "points"),
-                    "sd": Quantity(found[scale].true_sd, "points"),
-                }
-                marginals[scale] = marginals[scale].model_copy(update={**points, "low": None, "high": None})
-        return replace(self, file=self.file.model_copy(update={"marginals": marginals})), found["madrs"]
 
     @property
     def sources(self) -> tuple[str, ...]:

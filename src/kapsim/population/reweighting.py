@@ -130,7 +130,12 @@ def balanced(columns: Array, wanted: Array, start: Array, words: list[str]) -> A
         return np.asarray((away * weights) @ away.T - np.outer(mean, mean) + 1e-12 * np.eye(len(mean)))
 
     solved = minimize(
-        dual, np.zeros(len(wanted)), jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-9}
+        dual,
+        np.zeros(len(wanted)),
+        jac=True,
+        hess=curvature,
+        method="trust-exact",
+        options={"gtol": 1e-9, "maxiter": 300},
     )
     weights = weights_at(np.asarray(solved.x))
     missed = np.abs(away @ weights)

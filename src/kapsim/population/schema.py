@@ -163,9 +163,9 @@ class PopulationFile(FileModel):
     diagnosis: Diagnosis | None = None
     enrolled_by_rating: bool | None = None
     based_on: Line | None = None
-    marginals: dict[TraitName, Marginal] = Field(default_factory=dict)
+    marginals: dict[str, Marginal] = Field(default_factory=dict)
     correlations: Annotated[tuple[Correlation, ...], Field(strict=False)] = ()
-    targets: dict[TraitName, Target] = Field(default_factory=dict)
+    targets: dict[str, Target] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> PopulationFile:
@@ -176,6 +176,10 @@ class PopulationFile(FileModel):
                 raise problem("a population needs marginals, or another population with 'based_on: ...'", "marginals")
             if self.diagnosis is None:
                 raise problem("is missing; add 'diagnosis: ...'", "diagnosis")
+        for key in ("marginals", "targets"):
+            for name in getattr(self, key):
+                if name not in TRAITS:
+                    raise problem(f"is no trait; {nearest_of(name, list(TRAITS), 'trait')}", key, name)
         for trait, marginal in self.marginals.items():
             _check(trait, marginal)
         for trait, target in self.targets.items():

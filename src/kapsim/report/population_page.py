@@ -77,6 +77,9 @@ def counts_text(found: Check) -> str:
     words = ", ".join(f"{number} {_COUNTED[verdict]}" for verdict, number in found.counts.items() if number)
     others = sum(row.verdict == "departs" and not row.used for row in found.rows)
     more = f" Of those that depart, {others} are figures of another study." if others else ""
+    if "effective_size" in found.population:
+        worth = found.population["effective_size"]
+        more += f" The {found.population['rows']} people behind it are worth {worth:.0f} after reweighting."
     return f"{found.n} people drawn with seed {found.seed}: {words}.{more}"
 
 
