@@ -330,8 +330,13 @@ def count(event, **_):
     for kind in counts:
         counts[kind] += event == f"/jax/compilation_cache/cache_{kind}"
 jax.monitoring.register_event_listener(count)
-from kapsim.simulation import simulate
-simulate("single_infusion", draws=2)
+from kapsim.course import build_course
+from kapsim.model import variant_switches
+from kapsim.patient.sampling import sample_people
+from kapsim.protocol import load_protocol
+from kapsim.simulation import integrate
+people = sample_people(None, 2, 0)
+integrate(build_course(load_protocol("single_infusion"), people), people, variant_switches("standard"), engine="jax")
 print(counts["hits"], counts["misses"])
 """
 

@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.applicability import applicability
+from kapsim.compiled_chain import batch_work, chain_program
 from kapsim.course import Course, build_course, drugs_seen, metabolite_volumes
+from kapsim.engine.compiled import available as compiled_available
+from kapsim.engine.compiled import integrate as solve_compiled
 from kapsim.engine.exponential import (
     EVENT_BLOCK,
     OUTPUT_BLOCK,
@@ -27,7 +30,7 @@ from kapsim.engine.exponential import (
 )
 from kapsim.engine.grid import TICKS_PER_HOUR, Resolution
 from kapsim.engine.linear import propagators
-from kapsim.errors import SolverError
+from kapsim.errors import InputError, SolverError
 from kapsim.kinetic_sets import DEFAULT, check_protocol
 from kapsim.mechanisms.base import REST, Drugs, Setting
 from kapsim.mechanisms.switches import Switches
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Array = NDArray[np.float64]
+
+#: What solves the chain: machine code made from the equations, or JAX, which also runs on a GPU.
+ENGINES = ("compiled", "jax")
 
 
 def simulate(
@@ -211,9 +217,27 @@ def _load_for_labels(protocol: Protocol, patient: Patient | None) -> None:
 
 
 def integrate(
-    course: Course, people: People, switches: Switches, *, keep_failures: bool = False
+    course: Course,
+    people: People,
+    switches: Switches,
+    *,
+    keep_failures: bool = False,
+    engine: str | None = None,
+    threads: int | None = None,
 ) -> tuple[Array, Array]:
     """Solve a course for a sample of people.
+
+    Parameters
+    ----------
+    course : Course
+    people : People
+    switches : Switches
+    keep_failures : bool
+        Return what is not finite instead of raising.
+    engine : str, optional
+        'compiled' or 'jax': the same method and equations, equal to rounding. By default the first where it can be had.
+    threads : int, optional
+        How many cores the compiled engine uses, by default all; the numbers do not depend on it.
 
     Returns
     -------
@@ -222,24 +246,57 @@ def integrate(
 
     Raises
     ------
+    InputError
+        For an unknown engine, or one that is not installed.
     SolverError
         Where a solution is not finite, unless `keep_failures`.
     """
+    chosen = engine_in_use(engine)
     model = Model.build(people.values, switches)
     home = model.rest(people.traits)
     rest = np.stack([value + np.zeros(people.size) for value in flatten(home)])
-    decay = resting_decay(model, people, rest)
-    plan = solver_plan(course, decay)
-    args = {
+    known = {
         "values": np.stack([people.values[identifier] for identifier in Model.parameter_ids()]),
-        "switches": np.asarray(switches, dtype=float),
         "traits": np.stack(people.traits),
         "rest": rest,
         # it does not change: no step computes it again
-        "dmn_rest": model.dmn_rest(home.network, model.plasticity.strength(home.plasticity), people.traits),
-        "decay": decay,
+        "dmn_rest": model.dmn_rest(home.network, model.plasticity.strength(home.plasticity), people.traits)
+        + np.zeros(people.size),
+        "decay": resting_decay(model, people, rest),
         "volumes": metabolite_volumes(course.kinetics, people),
     }
+    if chosen == "compiled":
+        states, amounts = solve_compiled(chain_program(course, switches), batch_work(course, rest, known), threads)
+    else:
+        states, amounts = _integrate_with_jax(course, people, switches, rest, known)
+    states[0], amounts[0] = rest, 0.0
+    if not keep_failures:
+        _check(states, amounts, course)
+    return states, amounts
+
+
+def engine_in_use(engine: str | None = None) -> str:
+    """Return the engine that `engine` stands for.
+
+    Raises
+    ------
+    InputError
+        For an unknown engine, or one that is not installed.
+    """
+    if engine is None:
+        return "compiled" if compiled_available() else "jax"
+    if engine not in ENGINES:
+        raise InputError(f"engine: {engine!r} is not known; known: {', '.join(ENGINES)}")
+    if engine == "compiled" and not compiled_available():
+        raise InputError("engine: 'compiled' needs llvmlite; install it, or use 'jax'")
+    return engine
+
+
+def _integrate_with_jax(
+    course: Course, people: People, switches: Switches, rest: Array, known: dict[str, Array]
+) -> tuple[Array, Array]:
+    plan = solver_plan(course, known["decay"])
+    args = {**known, "switches": np.asarray(switches, dtype=float)}
     start = np.zeros(plan.jumps.shape[1:])
     outputs = len(course.outputs)
     padded = -(-outputs // OUTPUT_BLOCK) * OUTPUT_BLOCK
@@ -255,22 +312,23 @@ def integrate(
     states, amounts = (
         np.concatenate([kept[which][:outputs] for kept in solved], axis=-1)[..., : people.size] for which in (0, 1)
     )
-    states[0], amounts[0] = rest, start
-    if not keep_failures:
-        _check(states, course)
     return states, amounts
 
 
-def _check(states: Array, course: Course) -> None:
-    """Raise for the first patient whose solution is not finite."""
-    broken = ~np.isfinite(states)
-    if not broken.any():
-        return
-    patient = int(np.argmax(broken.any(axis=(0, 1))))
-    output = int(np.argmax(broken[:, :, patient].any(axis=1)))
-    state = int(np.argmax(broken[output, :, patient]))
-    last = course.grid.hours[course.outputs[max(output - 1, 0)]]
-    raise SolverError(patient, float(last), state_names()[state])
+def _check(states: Array, amounts: Array, course: Course) -> None:
+    """Raise for the first patient whose solution is not finite: in the chain, else in the kinetics."""
+    contents = [f"{system}.{name}" for system in course.systems for name in course.compartments]
+    for values, names in (
+        (states, state_names()),
+        (amounts.reshape(len(amounts), len(contents), -1), contents),
+    ):
+        broken = ~np.isfinite(values)
+        if broken.any():
+            patient = int(np.argmax(broken.any(axis=(0, 1))))
+            output = int(np.argmax(broken[:, :, patient].any(axis=1)))
+            row = int(np.argmax(broken[output, :, patient]))
+            last = course.grid.hours[course.outputs[max(output - 1, 0)]]
+            raise SolverError(patient, float(last), names[row])
 
 
 def resting_decay(model: Model, people: People, rest: Array) -> Array:

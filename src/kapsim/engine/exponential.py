@@ -8,7 +8,6 @@ the end of each step, where the stages need them. The global error falls with th
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.engine.runtime import jax_numpy
+from kapsim.engine.runtime import cores, jax_numpy
 
 Array = NDArray[np.float64]
 
@@ -63,12 +62,12 @@ def phi_coefficients(decay: Array, step: float) -> Array:
         exp(−λh), exp(−λh/2), (h/2)·φ1(−λh/2), and h times the weights of the first, second, third and last stage.
     """
     z, half = -decay * step, -0.5 * decay * step
-    phi1, phi2, phi3 = _phi(z)
+    phi1, phi2, phi3 = phi(z)
     return np.stack(
         [
             np.exp(z),
             np.exp(half),
-            0.5 * step * _phi(half)[0],
+            0.5 * step * phi(half)[0],
             step * (phi1 - 3.0 * phi2 + 4.0 * phi3),
             step * (2.0 * phi2 - 4.0 * phi3),
             step * (2.0 * phi2 - 4.0 * phi3),
@@ -77,8 +76,8 @@ def phi_coefficients(decay: Array, step: float) -> Array:
     )
 
 
-def _phi(z: Array) -> tuple[Array, Array, Array]:
-    """φ1, φ2 and φ3: by series near zero, where the closed forms cancel."""
+def phi(z: Array) -> tuple[Array, Array, Array]:
+    """Return φ1, φ2 and φ3 at z, at most 0: by series near zero, where the closed forms cancel."""
     small = np.abs(z) < 0.5
     safe = np.where(small, -1.0, z)
     phi1 = np.expm1(safe) / safe
@@ -202,7 +201,6 @@ def split(count: int) -> list[NDArray[np.int64]]:
     The last patient fills what is left over. Eight is the widest vector of the machines in use: every patient is then
     computed by the same instructions whatever the size of the batch.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    parts = max(min(cores, count // SMALLEST_PART), 1)
+    parts = max(min(cores(), count // SMALLEST_PART), 1)
     size = -(-count // (parts * LANES)) * LANES
     return [np.minimum(np.arange(first, first + size), count - 1) for first in range(0, parts * size, size)]

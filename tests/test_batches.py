@@ -1,0 +1,315 @@
+"""Batches: the compiled engine against JAX and NumPy, whatever the number of people, threads and steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import reference
+from kapsim import compiled_chain
+from kapsim.concentrations import propagate
+from kapsim.course import build_course
+from kapsim.engine import compiled
+from kapsim.engine.grid import Resolution
+from kapsim.engine.kernel_code import Shape
+from kapsim.engine.stages import DRUG, PATIENT, SETTING, STATE, staged
+from kapsim.engine.tracing import Graph, Traced
+from kapsim.errors import InputError
+from kapsim.mechanisms import operators
+from kapsim.mechanisms.base import Drugs, Setting
+from kapsim.mechanisms.switches import VARIANTS
+from kapsim.model import Model, Traits, flatten, state_names, unflatten
+from kapsim.patient.sampling import sample_people
+from kapsim.protocol import Protocol, load_protocol
+from kapsim.simulation import engine_in_use, integrate
+from selection import some
+
+Array = NDArray[np.float64]
+
+STANDARD = VARIANTS["standard"]
+SAMPLED = sample_people(None, 24, 0)
+COARSE = Resolution(sharp=8, soft=64, growth=8)
+
+#: Everything that a setting can hold, two drugs and three routes.
+EVERYTHING = """\
+masking: midazolam
+doses:
+- {drug: ketamine, route: iv, amount: 0.5 mg/kg, duration: 40 min, at: [1 h]}
+- {drug: ketamine, route: oral, amount: 100 mg, at: [30 h]}
+- {drug: ketamine, route: sc, amount: 0.7 mg/kg, at: [31.3 h]}
+- {drug: midazolam, route: iv, amount: 0.045 mg/kg, duration: 40 min, at: [50 h]}
+stressors:
+- {at: 20 h, duration: 30 h, intensity: 0.8}
+co_medication:
+- {drug: naltrexone, from: 1 d, until: 4 d}
+- {drug: benzodiazepine, from: 0 h, until: 30 h}
+- {drug: memantine, from: 40 h, until: 90 h}
+- {drug: clarithromycin}
+"""
+
+
+def everything() -> Protocol:
+    return reference.protocol(EVERYTHING, horizon="5 d")
+
+
+# --- tracing ----------------------------------------------------------------------------------------------------------
+
+
+def replay(graph: Graph, outputs: list[Traced], tables: dict[str, Array]) -> list[Array]:
+    """Compute a graph with NumPy, node by node."""
+    values: dict[int, Any] = {}
+    for place in graph.needed([output.at for output in outputs]):
+        node = graph.nodes[place]
+        operands = [values[operand] for operand in node.operands]
+        if node.kind == "number":
+            values[place] = node.number
+        elif node.kind == "input":
+            values[place] = tables[node.source][node.row]
+        elif node.kind == "where":
+            values[place] = np.where(operands[0], operands[1], operands[2])
+        else:
+            values[place] = getattr(np, node.kind)(*operands)
+    return [np.asarray(values[output.at]) for output in outputs]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_graph_says_what_the_equations_say(variant: str) -> None:
+    """Every variant at states, drugs and settings off rest, to the last digits."""
+    people = SAMPLED
+    generator = np.random.default_rng(3)
+    home = flatten(Model.build(people.values, VARIANTS[variant]).rest(people.traits))
+    rest = np.stack([value + np.zeros(people.size) for value in home])
+    values = rest * generator.uniform(0.9, 1.1, rest.shape) + generator.uniform(0.0, 0.01, rest.shape)
+    drugs = generator.uniform(0.0, 1.0, (len(Drugs._fields), people.size))
+    setting = generator.uniform(0.0, 1.0, len(Setting._fields))
+    graph, ids = Graph(), Model.parameter_ids()
+    known = graph.inputs("given", len(ids) + len(people.traits) + len(rest))
+    traced = Model.build(dict(zip(ids, known, strict=False)), VARIANTS[variant]).rates(
+        unflatten(graph.inputs("states", len(rest))),
+        unflatten(known[-len(rest) :]),
+        Traits(*known[len(ids) : len(ids) + len(people.traits)]),
+        Drugs(*graph.inputs("compartments", len(drugs))),
+        Setting(*graph.inputs("setting", len(setting))),
+    )
+    given = np.concatenate([np.stack([people.values[name] for name in ids]), np.stack(people.traits), rest])
+    tables = {"given": given, "states": values, "compartments": drugs, "setting": setting[:, None]}
+    found = replay(graph, list(flatten(traced)), tables)
+    model = Model.build(people.values, VARIANTS[variant])
+    expected = model.rates(unflatten(values), unflatten(rest), people.traits, Drugs(*drugs), Setting(*setting))
+    for name, mine, other in zip(state_names(), found, flatten(expected), strict=True):
+        np.testing.assert_allclose(mine, np.broadcast_to(other, mine.shape), rtol=1e-12, atol=1e-14, err_msg=name)
+
+
+def test_what_a_switch_takes_out_is_not_in_the_graph() -> None:
+    graph = Graph()
+    (x,) = graph.inputs("given", 1)
+    assert graph.nodes[(0.0 * x + 2.0).at].number == 2.0
+    assert (1.0 * x + 0.0).at == x.at
+    assert (x * 2.0).at == (x * 2.0).at
+    assert graph.nodes[(x - x * 1.0).at].kind == "subtract"
+
+
+def test_equations_may_not_branch_on_a_value() -> None:
+    graph = Graph()
+    (x,) = graph.inputs("given", 1)
+    with pytest.raises(TypeError, match="may not branch"):
+        bool(x < 1.0)
+    with pytest.raises(TypeError, match="may not use sin"):
+        np.sin(x)
+
+
+def test_stages_hold_what_their_tables_say() -> None:
+    graph = Graph()
+    (k,), (s,), (c,), (y,) = (graph.inputs(name, 1) for name in ("given", "setting", "compartments", "states"))
+    found = staged(graph, [operators.exp(k) * s + operators.exp(c) / k - y / (k + 1.0)])
+    kinds = {stage: [found.graph.nodes[place].kind for place in found.nodes(stage)] for stage in range(4)}
+    assert kinds[SETTING] == ["input", "multiply"]
+    # divisions by what a patient keeps have become products
+    assert "divide" not in kinds[DRUG] + kinds[STATE]
+    assert kinds[PATIENT].count("divide") == 2
+    assert set(kinds[STATE]) == {"input", "multiply", "subtract"}
+
+
+# --- the functions that processors lack -------------------------------------------------------------------------------
+
+FUNCTIONS = ("exp", "log", "expm1", "log1p", "tanh", "sqrt", "absolute", "negative")
+
+
+def compiled_functions(x: Array) -> dict[str, Array]:
+    """Evaluate each function at x by a program whose only rates they are: one step of size 1 from 0."""
+    graph = Graph()
+    (given_x,) = graph.inputs("given", 1)
+    graph.inputs("states", len(FUNCTIONS))
+    rates = [getattr(np, name)(given_x) for name in FUNCTIONS]
+    shape = Shape(1, 1, len(FUNCTIONS), 1, 1, ((0, 0),))
+    zeros = np.zeros((len(FUNCTIONS), len(x)))
+    work = compiled.Work(
+        rows=np.array([[0, 0, 0, 1]], dtype=np.int32),
+        smallest=1.0,
+        sizes=1,
+        settings=np.zeros((1, 1)),
+        matrices=np.zeros((1, len(x), 1, 1)),
+        jumps=np.zeros((1, 1, 1, len(x))),
+        decay=zeros,
+        start=zeros,
+        given=x[None],
+        outputs=2,
+    )
+    states, _ = compiled.integrate(compiled.build(shape, staged(graph, rates)), work)
+    return dict(zip(FUNCTIONS, states[1], strict=True))
+
+
+def test_functions_have_all_their_digits() -> None:
+    sizes = np.exp(np.linspace(-40.0, 6.5, 400))
+    x = np.concatenate([sizes, -sizes, np.linspace(-3.0, 3.0, 401), [0.0, 1.0, -1.0, 1e300]])
+    found = compiled_functions(x)
+    for name in FUNCTIONS:
+        with np.errstate(all="ignore"):
+            expected = getattr(np, name)(x)
+        inside = np.isfinite(expected) & (np.abs(expected) > 1e-300) if name == "exp" else np.isfinite(expected)
+        inside &= ~((name in ("log1p", "log", "sqrt")) & (x < 0.0))
+        inside &= np.abs(x) < 700.0 if name in ("exp", "expm1") else True
+        # the weights of the stages add up to 1 but for rounding
+        np.testing.assert_allclose(found[name][inside], expected[inside], rtol=4e-15, atol=1e-300, err_msg=name)
+
+
+def test_functions_keep_what_is_no_number() -> None:
+    found = compiled_functions(np.array([np.nan, -1.0, -np.inf, np.inf, 0.0, 2.0, 2.0, 2.0]))
+    assert all(np.isnan(values[0]) for values in found.values())
+    assert np.isnan(found["log"][1])
+    assert np.isnan(found["sqrt"][1])
+    assert not np.isfinite(found["log"][4])
+    assert all(np.isfinite(values[5]) for values in found.values())
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    parts=st.lists(
+        st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)) | st.just((float("nan"), 1.0)) | st.just((1.0, np.nan)),
+        min_size=8,
+        max_size=8,
+    )
+)
+def test_the_larger_and_the_smaller_are_those_of_numpy(parts: list[tuple[float, float]]) -> None:
+    x, y = np.asarray(parts).T
+    graph = Graph()
+    one, other = graph.inputs("given", 2)
+    rates = [np.maximum(one, other), np.minimum(one, other), np.where(one < other, one, 3.0), np.maximum(one, 0.0)]
+    zeros = np.zeros((4, 8))
+    work = compiled.Work(
+        np.array([[0, 0, 0, 1]], dtype=np.int32),
+        1.0,
+        1,
+        np.zeros((1, 1)),
+        np.zeros((1, 8, 1, 1)),
+        np.zeros((1, 1, 1, 8)),
+        zeros,
+        zeros,
+        np.stack([x, y]),
+        2,
+    )
+    program = compiled.build(Shape(1, 1, 4, 2, 1, ((0, 0),)), staged(graph, rates))
+    found = compiled.integrate(program, work)[0][1]
+    expected = [np.maximum(x, y), np.minimum(x, y), np.where(x < y, x, 3.0), np.maximum(x, 0.0)]
+    np.testing.assert_allclose(found, expected, rtol=1e-15, atol=1e-300)
+
+
+# --- the engines against each other -----------------------------------------------------------------------------------
+
+
+def difference(mine: Array, other: Array, absolute: float = 1e-9) -> float:
+    """Largest |a − b| over |b| + 0.001 of its peak, and over `absolute` where something hardly moves."""
+    scale = np.abs(other) + 1e-3 * np.abs(other).max(axis=0)
+    return float((np.abs(mine - other) / np.maximum(scale, absolute)).max())
+
+
+@pytest.mark.parametrize("variant", some(VARIANTS, "standard", "node_pair"))
+def test_both_engines_are_one(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference.few_programs(monkeypatch, steps=1024, outputs=256)
+    course = build_course(everything(), SAMPLED, COARSE)
+    states, contents = integrate(course, SAMPLED, VARIANTS[variant], engine="compiled")
+    others, amounts = integrate(course, SAMPLED, VARIANTS[variant], engine="jax")
+    # what hardly leaves rest is rounding, of which nothing is a share
+    assert difference(states, others, absolute=1e-5) < 1e-10
+    assert difference(contents, amounts) < 1e-10
+
+
+@pytest.mark.parametrize("kinetics", ["kamp2020", "otto2021", "perezruixo2021", "simons2022"])
+def test_both_engines_are_one_under_published_kinetics(kinetics: str) -> None:
+    people = sample_people(None, 8, 1)
+    drug = "esketamine" if kinetics != "kamp2020" else "ketamine"
+    route, rest = ("intranasal", "56 mg") if kinetics == "perezruixo2021" else ("iv", "0.3 mg/kg, duration: 40 min")
+    dose = f"{{drug: {drug}, route: {route}, amount: {rest}, at: [1 h]}}"
+    protocol = reference.protocol(f"masking: open\ndoses:\n- {dose}\n", horizon="1 d")
+    course = build_course(protocol, people, COARSE, kinetics)
+    _, contents = integrate(course, people, STANDARD, engine="compiled")
+    # the chain is the same for all kinetics: what differs between them is solved by other means, too
+    assert difference(contents, propagate(course)[course.outputs]) < 1e-10
+    assert np.abs(contents).max() > 0.1
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 17])
+def test_a_person_does_not_depend_on_who_else_is_there(count: int) -> None:
+    protocol = load_protocol("single_infusion")
+    whole = integrate(build_course(protocol, SAMPLED, COARSE), SAMPLED, STANDARD, engine="compiled")
+    people = sample_people(None, count, 0)
+    part = integrate(build_course(protocol, people, COARSE), people, STANDARD, engine="compiled")
+    for mine, other in zip(part, whole, strict=True):
+        np.testing.assert_array_equal(mine, other[..., :count])
+
+
+def test_threads_change_nothing() -> None:
+    people = sample_people(None, 70, 0)
+    course = build_course(load_protocol("single_infusion"), people, COARSE)
+    one = integrate(course, people, STANDARD, engine="compiled", threads=1)
+    three = integrate(course, people, STANDARD, engine="compiled", threads=3)
+    for mine, other in zip(one, three, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_another_count_dose_time_or_grid_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Shape] = []
+    real = compiled_chain.build
+
+    def counted(shape: Shape, equations: Any) -> Any:
+        built.append(shape)
+        return real(shape, equations)
+
+    monkeypatch.setattr(compiled_chain, "build", counted)
+    compiled_chain._program.cache_clear()
+    for count, hours, resolution in ((5, 1, COARSE), (16, 1, COARSE), (40, 7, COARSE), (8, 30, Resolution(4, 16, 16))):
+        people = sample_people(None, count, count)
+        dose = (
+            f"{{drug: ketamine, route: iv, amount: 0.{count} mg/kg, duration: 40 min, at: [{hours} h, {2 * hours} h]}}"
+        )
+        protocol = reference.protocol(f"masking: open\ndoses:\n- {dose}\n", horizon="4 d")
+        integrate(build_course(protocol, people, resolution), people, STANDARD, engine="compiled")
+    assert len(built) == 1
+
+
+def test_an_engine_that_there_is_not_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="'fast' is not known; known: compiled, jax"):
+        engine_in_use("fast")
+    assert engine_in_use() == "compiled"
+    monkeypatch.setattr("kapsim.simulation.compiled_available", lambda: False)
+    assert engine_in_use() == "jax"
+    with pytest.raises(InputError, match="needs llvmlite"):
+        engine_in_use("compiled")
+
+
+def test_damaged_machine_code_is_not_run(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda _: tmp_path)
+    x = np.linspace(0.1, 2.0, 8)
+    first = compiled_functions(x)
+    (kept,) = (tmp_path / "programs").iterdir()
+    content = kept.read_bytes()
+    kept.write_bytes(content[:-40] + bytes(40))
+    again = compiled_functions(x)
+    for name in FUNCTIONS:
+        np.testing.assert_array_equal(first[name], again[name])
+    assert kept.read_bytes() == content
