@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,12 +52,15 @@ class Settings:
         'ensemble': each replicate draws its own row of what is not known; 'fixed': all have the middle.
     variant : str
         Setting of the contested links.
+    threads : int, optional
+        Cores to use, by default all; the numbers do not depend on it.
     """
 
     patients: int
     seed: int = 0
     parameters: Parameters = "fixed"
     variant: str = "standard"
+    threads: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,9 @@ class Conducted:
             At most those who were recruited.
         """
         changed: dict[str, Any] = {
-            field.name: value[:, :patients]
-            for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), np.ndarray) and value.ndim > 1
+            item.name: value[:, :patients]
+            for item in dataclasses.fields(self)
+            if isinstance(value := getattr(self, item.name), np.ndarray) and value.ndim > 1
         }
         changed["ratings"] = {scale: values[:, :patients] for scale, values in self.ratings.items()}
         changed["settings"] = dataclasses.replace(self.settings, patients=patients)
@@ -285,7 +288,7 @@ class _Conduct:
         trial = self.trial
         plan = regimen(trial, Fate(0), until=trial.second_start)
         everybody = np.arange(self.people.size)
-        expected = expected_scores(plan, self.people, trial.design.scales, self.switches)
+        expected = expected_scores(plan, self.people, trial.design.scales, self.switches, threads=self.settings.threads)
         self._rate(everybody, expected, 1, np.full(self.people.size, -math.inf))
         assert trial.design.withdrawal is not None
         before, now = self.ratings["madrs"][:, 0], self.ratings["madrs"][:, 1]
@@ -332,7 +335,13 @@ class _Conduct:
         for fate, members in together.items():
             places = np.asarray(members, dtype=np.int64)
             plan = regimen(self.trial, fate)
-            expected = expected_scores(plan, part_of(self.people, places), self.trial.design.scales, self.switches)
+            expected = expected_scores(
+                plan,
+                part_of(self.people, places),
+                self.trial.design.scales,
+                self.switches,
+                threads=self.settings.threads,
+            )
             turned = fate.rescued_h if math.isfinite(fate.rescued_h) else -math.inf
             if self.trial.design.kind == "withdrawal":
                 turned = self.trial.second_start

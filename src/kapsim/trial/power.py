@@ -25,6 +25,7 @@ from kapsim.trial.design import Trial
 from kapsim.trial.draws import Parameters
 from kapsim.trial.interim import nominal_levels
 from kapsim.trial.operating import Figure, share_figure
+from kapsim.trial.running import threads_of
 
 __all__ = ["Power", "PowerWork", "find_size", "fit_curve"]
 
@@ -99,6 +100,8 @@ class PowerWork:
     seed : int
     parameters : str
     variant : str
+    threads : int, optional
+        Cores that a shard uses, by default all.
     """
 
     trial: Trial
@@ -107,6 +110,7 @@ class PowerWork:
     seed: int
     parameters: Parameters
     variant: str = "standard"
+    threads: int | None = None
 
     @property
     def block(self) -> int:
@@ -122,7 +126,7 @@ class PowerWork:
         """Return for each replicate and size whether a difference is found, as columns."""
         first = number * self.block
         replicates = np.arange(first, min(first + self.block, self.replicates))
-        settings = Settings(self.sizes[-1], self.seed, self.parameters, self.variant)
+        settings = Settings(self.sizes[-1], self.seed, self.parameters, self.variant, self.threads)
         conducted = conduct(self.trial, settings, replicates)
         found = np.stack([self._found(conducted, size) for size in self.sizes], axis=1)
         return {
@@ -187,7 +191,7 @@ def find_size(
     count = min(replicates, _PILOT_REPLICATES)
     found = np.zeros((0, 1), dtype=bool)
     for turn in range(_MOST_ROUNDS):
-        work = PowerWork(trial, sizes, count, seed, parameters, variant)
+        work = PowerWork(trial, sizes, count, seed, parameters, variant, threads_of(scheduler))
         parts = dict(map_shards(work, range(work.shards), scheduler, workers, progress))
         rows = [np.asarray(parts[number]["found"]).reshape(-1, len(sizes)) for number in range(work.shards)]
         found = np.concatenate(rows)

@@ -17,6 +17,7 @@ from kapsim.patient import Patient
 from kapsim.patient.sampling import People, sample_people
 from kapsim.population.population import Population
 from kapsim.ratings.enrolment import Enrolment, entered
+from kapsim.recruiting import truly
 from kapsim.trial.design import Trial
 from kapsim.trial.draws import Parameters, TrialDeviates, replicate_seed
 from kapsim.validation.groups import enrolment, group_key, group_registry
@@ -61,7 +62,7 @@ def intake(trial: Trial) -> Intake:
         if "madrs" not in whose.traits:
             registry, found = entered(parameters)
             return Intake(registry, found, whose)
-        true, entry = whose.entered(parameters)
+        true, entry = truly(whose, parameters)
         return Intake(parameters, entry, true)
     if own is None:
         registry, found = entered(parameters)

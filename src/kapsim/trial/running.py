@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from kapsim.runs.progress import Progress
 from kapsim.trial.analysis import COLUMNS
 from kapsim.trial.shards import TrialWork
 
-__all__ = ["RUN_FOLDER", "run_trial", "together"]
+__all__ = ["RUN_FOLDER", "run_trial", "threads_of", "together"]
 
 #: Folder of the shards within that of a trial.
 RUN_FOLDER = "run"
@@ -56,12 +57,18 @@ def run_trial(
     StoppedError
         Where Ctrl-C stopped it; what is stored stays.
     """
+    work = dataclasses.replace(work, threads=threads_of(scheduler))
     if folder is None:
         done = dict(map_shards(work, range(work.shards), scheduler, workers, progress))
         return together(done[number] for number in range(work.shards))
     with Run.open(folder / RUN_FOLDER, work.identity(), work.shards, resume=resume) as run:
         run.complete(work, scheduler=scheduler, workers=workers, progress=progress)
     return together(shard.columns for shard in read(folder / RUN_FOLDER))
+
+
+def threads_of(scheduler: str) -> int | None:
+    """Return how many cores a shard may use: one where shards are computed side by side, else all."""
+    return None if scheduler == "serial" else 1
 
 
 def together(parts: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:

@@ -147,13 +147,13 @@ class Analysis(FileModel):
 class Interim(FileModel):
     """Interim looks for efficacy: shares of the people at which they are taken, before the last look at all of them."""
 
-    fractions: Annotated[
-        tuple[Annotated[float, Field(gt=0.05, lt=1)], ...], Field(strict=False, min_length=1, max_length=MOST_LOOKS - 1)
-    ]
+    fractions: Annotated[tuple[Annotated[float, Field(gt=0.05, lt=1)], ...], Field(strict=False, min_length=1)]
     spending: Spending = "obrien_fleming"
 
     @model_validator(mode="after")
     def _ascending(self) -> Interim:
+        if len(self.fractions) >= MOST_LOOKS:
+            raise problem(f"there are over {MOST_LOOKS - 1} interim looks; give fewer", "fractions")
         for index in range(1, len(self.fractions)):
             if self.fractions[index] <= self.fractions[index - 1]:
                 raise problem("looks come one after the other; give ascending shares", "fractions", index)
@@ -203,7 +203,7 @@ class Design(FileModel):
     description: Lines | None = None
     kind: Kind = "parallel"
     masking: Masking
-    arms: Annotated[tuple[TrialArm, ...], Field(strict=False, min_length=2, max_length=MOST_ARMS)]
+    arms: Annotated[tuple[TrialArm, ...], Field(strict=False)]
     control: Name
     population: Reference | None = None
     recruits: Recruits | None = None
@@ -237,6 +237,8 @@ class Design(FileModel):
         return self
 
     def _check_arms(self) -> None:
+        if not 2 <= len(self.arms) <= MOST_ARMS:
+            raise problem(f"there are {len(self.arms)} arms; give 2 to {MOST_ARMS}", "arms")
         names = [arm.name for arm in self.arms]
         for index, name in enumerate(names):
             if name in names[:index]:

@@ -84,10 +84,13 @@ class TrialWork:
     ----------
     trial : Trial
     plan : Plan
+    threads : int, optional
+        Cores that a shard uses, by default all; it is no part of the identity.
     """
 
     trial: Trial
     plan: Plan
+    threads: int | None = None
 
     @property
     def shards(self) -> int:
@@ -112,7 +115,7 @@ class TrialWork:
         """Return the rows of a shard as columns."""
         kind, scenario, replicates = self.plan.parts(self.trial)[number]
         parameters: Parameters = "ensemble" if scenario == "ensemble" else "fixed"
-        settings = Settings(self.plan.patients, self.plan.seed, parameters, self.plan.variant)
+        settings = Settings(self.plan.patients, self.plan.seed, parameters, self.plan.variant, self.threads)
         if kind == "truth":
             rows = _truth(self.trial, settings, replicates)
         else:

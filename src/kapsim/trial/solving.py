@@ -19,20 +19,25 @@ from kapsim.scales import scale_scores
 from kapsim.simulation import integrate
 from kapsim.trial.recruits import part_of
 from kapsim.trial.regimen import TrialRegimen
+from kapsim.validation.arms import RESOLUTION
 
-__all__ = ["RESOLUTION", "expected_scores"]
+__all__ = ["expected_scores"]
 
 Array = NDArray[np.float64]
 
-#: Coarser than a run: what a person's score is off by stays far below the whole points of a rating (tested).
-RESOLUTION = Resolution(sharp=8, soft=32, growth=4, largest=4096, block=128)
-#: People are solved in parts of at most `_LARGEST`, filled up to a power of two of at least `_SMALLEST`, so that few
-#: sizes need a program.
-_SMALLEST, _LARGEST = 64, 1024
+#: People are solved in parts of at most `_LARGEST`, each filled up to a multiple of `_BLOCK`: an engine that compiles
+#: for a number of people then meets few.
+_BLOCK, _LARGEST = 64, 1024
 
 
 def expected_scores(
-    plan: TrialRegimen, people: People, scales: Sequence[str], switches: Switches, resolution: Resolution = RESOLUTION
+    plan: TrialRegimen,
+    people: People,
+    scales: Sequence[str],
+    switches: Switches,
+    resolution: Resolution = RESOLUTION,
+    *,
+    threads: int | None = None,
 ) -> dict[str, Array]:
     """Return expected scores at entry and at the visits.
 
@@ -50,16 +55,19 @@ def expected_scores(
     resolution : Resolution
         How fine the time grid is.
 
+    threads : int, optional
+        Cores to use, by default all.
+
     Returns
     -------
     dict of str to ndarray, shape (patient, 1 + visit)
         Points, by scale.
     """
     plan, people = _with_own_medicines(plan, people)
-    found = _solved(plan, people, switches, resolution, scales)
+    found = _solved(plan, people, switches, resolution, scales, threads)
     broken = np.flatnonzero(~np.all([np.isfinite(values).all(axis=1) for values in found.values()], axis=0))
     if len(broken):
-        again = _solved(plan, part_of(people, broken), switches, Resolution(), scales)
+        again = _solved(plan, part_of(people, broken), switches, Resolution(), scales, threads)
         for name, values in found.items():
             values[broken] = again[name]
     still = ~np.all([np.isfinite(values).all(axis=1) for values in found.values()], axis=0)
@@ -78,24 +86,34 @@ def _with_own_medicines(plan: TrialRegimen, people: People) -> tuple[TrialRegime
 
 
 def _solved(
-    plan: TrialRegimen, people: People, switches: Switches, resolution: Resolution, scales: Sequence[str]
+    plan: TrialRegimen,
+    people: People,
+    switches: Switches,
+    resolution: Resolution,
+    scales: Sequence[str],
+    threads: int | None,
 ) -> dict[str, Array]:
     """Return the scores of all, solved part by part; behind the last of a part it is repeated until that is full."""
     parts = []
     for first in range(0, people.size, _LARGEST):
         count = min(people.size - first, _LARGEST)
-        size = max(1 << (count - 1).bit_length(), _SMALLEST)
+        size = -(-count // _BLOCK) * _BLOCK
         part = part_of(people, first + np.minimum(np.arange(size), count - 1))
-        scores = _scores(plan, part, switches, resolution, scales)
+        scores = _scores(plan, part, switches, resolution, scales, threads)
         parts.append({name: values[:count] for name, values in scores.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in scales}
 
 
 def _scores(
-    plan: TrialRegimen, people: People, switches: Switches, resolution: Resolution, scales: Sequence[str]
+    plan: TrialRegimen,
+    people: People,
+    switches: Switches,
+    resolution: Resolution,
+    scales: Sequence[str],
+    threads: int | None,
 ) -> dict[str, Array]:
     course = _blinded(build_course(plan, people, resolution, at=()), plan)
-    states, amounts = integrate(course, people, switches, keep_failures=True)
+    states, amounts = integrate(course, people, switches, keep_failures=True, threads=threads)
     hours = course.grid.hours[course.outputs]
     model = Model.build(people.values, switches)
     volumes = {"volumes": metabolite_volumes(course.kinetics, people)}
