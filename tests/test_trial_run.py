@@ -275,9 +275,8 @@ def test_the_command_writes_a_report_a_summary_and_the_data_of_one_trial(file, t
 
 
 def test_the_search_command_says_what_it_found_and_how_sure_it_is(file, tmp_path, capsys, monkeypatch):
-    found = power_module.Power(
-        0.9, "fixed", "ketamine - saline", (40, 80), (share_figure(100, 200), share_figure(185, 200)), (-1.9, 0.37), 74, 66, 84, 80, 200
-    )  # fmt: skip
+    shares = (share_figure(100, 200), share_figure(185, 200))
+    found = power_module.Power(0.9, "fixed", "ketamine - saline", (40, 80), shares, (-1.9, 0.37), 74, 66, 84, 80, 200)
     monkeypatch.setattr(power_module, "find_size", lambda *_, **__: found)
     assert main(["power", str(file), "--out", str(tmp_path / "p")]) == 0
     assert "needs 74 people (95 % interval 66 to 84)" in " ".join(capsys.readouterr().out.split())
