@@ -195,10 +195,14 @@ def find_size(
         parts = dict(map_shards(work, range(work.shards), scheduler, workers, progress))
         rows = [np.asarray(parts[number]["found"]).reshape(-1, len(sizes)) for number in range(work.shards)]
         found = np.concatenate(rows)
-        reached = float(found[:, -1].mean()) >= target
-        if turn and (reached or sizes[-1] >= _whole(most, block, down=True)):
+        needed = _needed(fit_curve(np.asarray(sizes, dtype=float), found), target)
+        reached = float(found[:, -1].mean()) >= target or sizes[-1] >= _whole(most, block, down=True)
+        # below the sizes that were simulated the curve would be a guess
+        if turn and reached and (needed >= sizes[0] or sizes[0] <= _whole(_FEWEST, block)):
             break
         guess = _guess(float(found[:, -1].mean()), sizes[-1], target, trial.design.analysis.alpha, len(found))
+        if turn and reached:
+            guess = needed
         sizes, count = _sizes(guess, block, most), replicates
     return _account(trial, target, parameters, sizes, found, block)
 
