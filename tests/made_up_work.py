@@ -9,18 +9,22 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from multiprocessing import active_children
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.errors import InputError, KapsimError, SolverError
 from kapsim.runs import Run, local
+
+if TYPE_CHECKING:
+    import pytest
 
 IDENTITY: dict[str, Any] = {"design": {"arms": ["ketamine", "midazolam"], "visits": [1.0, 7.0]}, "seed": 3}
 
@@ -96,6 +100,26 @@ def unsendable_at_two(shard: int) -> object:
 def squared(shard: int) -> int:
     """A result that is no table."""
     return shard * shard
+
+
+def threads(shard: int) -> str | None:
+    """How many threads a numerical library would take."""
+    return os.environ.get("OMP_NUM_THREADS")
+
+
+def disk_in_memory() -> tempfile.TemporaryDirectory[str]:
+    """A folder on a disk in memory where there is one: what is asked there does not hang on how slow the disk is."""
+    shared = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None)
+
+
+def without_pandas(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let processes start without pandas, which pyarrow loads where it is there: it takes longer than the work."""
+    import pandas  # noqa: F401 - this process keeps it
+
+    (folder / "pandas.py").write_text("raise ImportError\n", encoding="utf-8")
+    patch.syspath_prepend(folder)
+    patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 
 def fingerprint(folder: Path) -> dict[str, str]:

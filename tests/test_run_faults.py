@@ -1,4 +1,4 @@
-"""A run that is killed, cut short, damaged or out of space loses nothing that was done, and ends as if nothing had been."""
+"""A run that is killed, cut short, damaged or out of space loses nothing that was done, and ends as any other does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import made_up_work
 from kapsim.errors import InputError, RunError
 from kapsim.runs import Run, inspect_run, read
-from made_up_work import IDENTITY, columns, fingerprint
+from made_up_work import IDENTITY, columns, disk_in_memory, fingerprint, without_pandas
 
 WORK = Path(made_up_work.__file__)
 SHARDS = 3
@@ -32,9 +32,10 @@ KILLS = 20
 
 @pytest.fixture(scope="module")
 def memory() -> Iterator[Path]:
-    """A folder on a disk in memory where there is one: what is asked here does not hang on how slow the disk is."""
-    shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None) as folder:
+    """A quick disk, and processes that start quickly."""
+    with disk_in_memory() as folder, pytest.MonkeyPatch.context() as patch:
+        (Path(folder) / "path").mkdir()
+        without_pandas(Path(folder) / "path", patch)
         yield Path(folder)
 
 
@@ -74,15 +75,6 @@ def resumed(folder: Path, work: Any = columns, shards: int = SHARDS) -> list[str
     return done.notes
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_start(memory: Path) -> Iterator[None]:
-    """Let processes start without pandas, which pyarrow loads where it is there and which takes longer than the work."""
-    (memory / "pandas.py").write_text("raise ImportError\n", encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(memory), *filter(None, [os.environ.get("PYTHONPATH")])]))
-        yield
-
-
 def process(folder: Path, shards: int, *options: str) -> subprocess.Popen[str]:
     """Start a process that goes on with a run."""
     return subprocess.Popen(
@@ -103,7 +95,7 @@ def alive(group: int) -> list[str]:
 def test_workers_killed_at_random(memory: Path) -> None:
     shards = KILLS + 14
     options = ["--scheduler", "local", "--workers", "2", "--seconds", "0.02", "--kills", str(KILLS)]
-    told, complaint = process(memory / "killed", shards, *options).communicate(timeout=120)
+    told, complaint = process(memory / "killed", shards, *options).communicate(timeout=300)
     assert complaint == ""
     assert told.splitlines() == [*(str(done) for done in range(shards + 1)), f"killed {KILLS}"]
     with Run.open(memory / "calm", IDENTITY, shards) as run:
@@ -112,10 +104,10 @@ def test_workers_killed_at_random(memory: Path) -> None:
 
 
 @pytest.mark.parametrize(("scheduler", "kills"), [("serial", KILLS), ("local", 4)])
-def test_process_killed_at_random(tmp_path: Path, scheduler: str, kills: int) -> None:
+def test_process_killed_at_random(memory: Path, tmp_path: Path, scheduler: str, kills: int) -> None:
     chance, shards, killed, said = random.Random(5), 3 * kills, 0, 0
     folder = tmp_path / "killed"
-    options = ["--scheduler", scheduler, *(["--workers", "2"] if scheduler == "local" else [])]
+    options = ["--scheduler", scheduler, "--seconds", "0.01", *(["--workers", "2"] if scheduler == "local" else [])]
     while killed < kills:
         going = process(folder, shards, *options)
         assert going.stdout is not None
@@ -123,9 +115,13 @@ def test_process_killed_at_random(tmp_path: Path, scheduler: str, kills: int) ->
         # Somewhere within the next few shards; the disk is what takes most of the time.
         time.sleep(chance.uniform(0.0, 0.1))
         going.kill()
-        rest, complaint = going.communicate(timeout=60)
-        if going.returncode != -signal.SIGKILL:
-            pytest.fail(f"{killed} kills, then it ended with {going.returncode}: {complaint}")
+        rest, complaint = going.communicate(timeout=300)
+        if going.returncode == 0:
+            # It was faster than the kill; the next ones begin anew.
+            shutil.rmtree(folder)
+            said = 0
+            continue
+        assert going.returncode == -signal.SIGKILL, complaint
         killed += 1
         # The last line may be torn, too; those before it were said.
         lines = re.findall(r"(\d+)\n", first + rest)
@@ -134,7 +130,7 @@ def test_process_killed_at_random(tmp_path: Path, scheduler: str, kills: int) ->
         stored = len(inspect_run(folder).entries) if (folder / "manifest.jsonl").exists() else 0
         assert stored >= said
         if stored == shards:
-            # It was faster than the kill; the next ones begin anew.
+            # The kill came after the last shard.
             shutil.rmtree(folder)
             said = 0
         deadline = time.monotonic() + 20
@@ -142,7 +138,7 @@ def test_process_killed_at_random(tmp_path: Path, scheduler: str, kills: int) ->
             time.sleep(0.02)
         assert alive(going.pid) == []
     going = process(folder, shards, *options)
-    assert going.communicate(timeout=60)[1] == ""
+    assert going.communicate(timeout=300)[1] == ""
     assert going.returncode == 0
     with Run.open(tmp_path / "calm", IDENTITY, shards) as run:
         run.complete(columns, scheduler="serial")
@@ -153,12 +149,12 @@ def test_process_killed_at_random(tmp_path: Path, scheduler: str, kills: int) ->
 @pytest.mark.parametrize("scheduler", ["serial", "local"])
 def test_stopped_on_purpose(memory: Path, straight: Path, name: str, scheduler: str) -> None:
     folder = memory / f"{name}-{scheduler}"
-    going = process(folder, SHARDS, "--scheduler", scheduler, "--seconds", "0.25")
+    going = process(folder, SHARDS, "--scheduler", scheduler, "--seconds", "1.5")
     assert going.stdout is not None
     assert [going.stdout.readline() for _ in range(2)] == ["0\n", "1\n"]
     # As Ctrl-C in a terminal does, to all processes.
     os.killpg(going.pid, getattr(signal, name))
-    rest, told = going.communicate(timeout=60)
+    rest, told = going.communicate(timeout=300)
     assert going.returncode == 128 + getattr(signal, name)
     stored = len(inspect_run(folder).entries)
     assert 1 <= stored < SHARDS
@@ -312,14 +308,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("scheduler", ["serial", "local"])
 def test_disk_that_fills_up(memory: Path, small_disk: Path, scheduler: str) -> None:
-    folder, shards, done = small_disk / "run", 30, Done()
-    with (
-        Run.open(folder, IDENTITY, shards) as run,
-        pytest.raises(InputError, match=r"no space left on device.* of 30 shards are stored, and --resume goes on"),
-    ):
-        run.complete(columns, scheduler=scheduler, progress=done)
-    assert 3 < done.most == len(inspect_run(folder).entries) < shards
-    assert len(list(read(folder, unfinished=True))) == done.most
+    folder, shards = small_disk / "run", 30
+    going = process(folder, shards, "--scheduler", scheduler)
+    said, told = going.communicate(timeout=300)
+    done = int(said.split()[-1])
+    assert 3 < done == len(inspect_run(folder).entries) < shards
+    kept = f"{done} of 30 shards are stored, and --resume goes on with them"
+    assert re.fullmatch(rf"error: .*no space left on device.*; {kept}\n", told)
+    assert going.returncode == 2
+    assert len(list(read(folder, unfinished=True))) == done
     subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
     resumed(folder, shards=shards)
     with Run.open(memory / f"roomy-{scheduler}", IDENTITY, shards) as run:
@@ -383,7 +380,7 @@ def test_folder_or_file_in_the_way(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_files_that_may_not_grow(tmp_path: Path) -> None:
+def test_files_that_may_not_grow(memory: Path, tmp_path: Path) -> None:
     """A limit of the system's own: the write that crosses it comes back short, and the next one fails."""
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"

@@ -6,9 +6,10 @@ Files are written by this process alone, so the workers need no disk in common w
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -74,7 +75,8 @@ def compute_on_cluster(
             "its address"
         ) from None
     try:
-        yield from _results(client, compute, shards, address, note)
+        with _unheard():
+            yield from _results(client, compute, shards, address, note)
     finally:
         # A scheduler that is gone must not keep this process.
         with contextlib.suppress(Exception):
@@ -99,12 +101,30 @@ def _results(
             shard = waiting.popleft()
             # Every key is new: what another run left on the cluster is none of this one's.
             sent[client.submit(attempt, compute, shard, key=f"shard-{shard}-{run}", pure=False)] = shard
-        with contextlib.suppress(TimeoutError):
-            wait(list(sent), timeout=_LOOK_S, return_when="FIRST_COMPLETED")
+        try:
+            with client.as_current():
+                wait(list(sent), timeout=_LOOK_S, return_when="FIRST_COMPLETED")
+        except TimeoutError:
+            continue
+        except Exception:
+            # What the loss of the scheduler leads to has no end of kinds; to the reader it is one thing.
+            raise _gone(address) from None
         for future in [future for future in sent if future.status != "pending"]:
             shard = sent.pop(future)
             yield shard, outcome(shard, _gathered(future, shard, address))
             del future
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep Dask's own account of a lost scheduler, a page long, from a person who is told in one line."""
+    log = logging.getLogger("distributed.client")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _threads(client: Any, address: str) -> int:
@@ -114,7 +134,6 @@ def _threads(client: Any, address: str) -> int:
     try:
         return sum(client.nthreads().values())
     except Exception:
-        # What the loss of the scheduler leads to has no end of kinds; to the reader it is one thing.
         raise _gone(address) from None
 
 

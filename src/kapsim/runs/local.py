@@ -25,7 +25,7 @@ from kapsim.runs.work import Done, Failed, attempt, outcome
 T = TypeVar("T")
 
 #: How many workers a shard may cost before it is given up, and how many may end in a row before one has begun.
-DEATHS, FALSE_STARTS = 3, 10
+DEATHS, FALSE_STARTS = 3, 6
 #: Processes are what runs side by side here: threads within each would only get in each other's way. Set before the
 #: numerical libraries load, and only where a person has not said otherwise.
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")

@@ -47,13 +47,14 @@ class Pace:
 
     def __init__(self, unit: str, each: int, clock: Callable[[], float]) -> None:
         self._unit, self._each, self._clock = unit, each, clock
-        self._begun: tuple[float, int] | None = None
+        self._begun, self._last = (0.0, 0), (0, 0)
 
     def text(self, done: int, total: int) -> str:
-        """Return how far it is, in words."""
+        """Return how far it is, in words; fewer done than before, or another total, begin other work."""
         now = self._clock()
-        if self._begun is None:
+        if total != self._last[1] or done < self._last[0]:
             self._begun = now, done
+        self._last = done, total
         began, before = self._begun
         told = f"{done * self._each:,} of {total * self._each:,} {self._unit}"
         if done <= before or now <= began:
