@@ -22,7 +22,7 @@ from kapsim.population.traits import TRAITS
 from kapsim.protocol import Protocol
 from kapsim.ratings.rated import Ratings
 from kapsim.ratings.rating_error import SCALES
-from kapsim.scales import from_madrs, gad7_from_hama, window_mean
+from kapsim.scales import scale_scores
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -294,15 +294,7 @@ def _values(
     readouts = model.readouts(state, rest, people.traits, drugs, setting)
     values.update({name: np.broadcast_to(value, shape) for name, value in readouts.items()})
     anchors = [*(dose.start_h for dose in protocol.dose_events()), *protocol.rating_times()]
-    parameters = load_parameters()
-
-    def rated(scale: str, integral: Array, score: Array) -> Array:
-        return window_mean(hours, integral, score, anchors, parameters[f"mood.recall.{scale}"].value)
-
-    depression, anxiety = state.mood.depression, state.mood.anxiety
-    values["madrs"] = rated("madrs", depression, values["madrs_momentary"])
-    for scale in ("hdrs17", "qids", "phq9"):
-        values[scale] = from_madrs(scale, rated(scale, depression, values["madrs_momentary"]))
-    values["hama"] = rated("hama", anxiety, values["hama_momentary"])
-    values["gad7"] = gad7_from_hama(rated("gad7", anxiety, values["hama_momentary"]))
+    mood = state.mood
+    momentary = (values["madrs_momentary"], values["hama_momentary"])
+    values.update(scale_scores(hours, (mood.depression, mood.anxiety), momentary, anchors))
     return values

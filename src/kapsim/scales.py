@@ -62,6 +62,39 @@ def window_mean(hours: Array, integral: Array, score: Array, anchors: Sequence[f
     return np.where((width > 0.0)[:, None], mean, score)
 
 
+def scale_scores(
+    hours: Array, integrals: tuple[Array, Array], momentary: tuple[Array, Array], anchors: Sequence[float]
+) -> dict[str, Array]:
+    """Return the expected score on every scale, as its recall period sees it.
+
+    Parameters
+    ----------
+    hours : ndarray, shape (time,)
+        Times, ascending, h.
+    integrals, momentary : pair of ndarray, shape (time, patient)
+        Of MADRS and HAM-A: the integral of the momentary score since time 0 (points times h), and the score (points).
+    anchors : sequence of float
+        Times of doses and of ratings, h.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (time, patient)
+        Points, by scale.
+    """
+    parameters = load_parameters()
+
+    def rated(scale: str, which: int) -> Array:
+        recall = parameters[f"mood.recall.{scale}"].value
+        return window_mean(hours, integrals[which], momentary[which], anchors, recall)
+
+    found = {"madrs": rated("madrs", 0)}
+    for scale in ("hdrs17", "qids", "phq9"):
+        found[scale] = from_madrs(scale, rated(scale, 0))
+    found["hama"] = rated("hama", 1)
+    found["gad7"] = gad7_from_hama(rated("gad7", 1))
+    return found
+
+
 def _hermite(hours: Array, values: Array, slopes: Array, at: Array) -> Array:
     """Interpolate `values` with known `slopes` at times `at`, shape (len(at), patient)."""
     right = np.clip(np.searchsorted(hours, at, side="right"), 1, len(hours) - 1)

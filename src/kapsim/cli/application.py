@@ -20,6 +20,7 @@ from kapsim.cli import (
     populations,
     runs,
     tables,
+    trials,
     validating,
 )
 from kapsim.cli.options import NOTE
@@ -42,6 +43,8 @@ app.command(epilog=NOTE)(runs.demo)
 app.command(epilog=NOTE)(tables.events)
 app.add_typer(exporting.export_app, epilog=NOTE)
 app.command(epilog=NOTE)(brain.brain)
+app.command(epilog=NOTE)(trials.trial)
+app.command(epilog=NOTE)(trials.power)
 app.command(epilog=NOTE)(checking.check)
 app.command(epilog=NOTE)(validating.validate)
 app.command(epilog=NOTE)(calibrating.calibrate)

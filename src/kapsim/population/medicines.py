@@ -12,10 +12,11 @@ from typing import Final
 from kapsim.patient.sampling import People
 from kapsim.protocol import CoMedication, Protocol
 
-__all__ = ["with_own_medicines"]
+__all__ = ["OWN_DRUG", "OWN_EFFECT", "with_own_medicines"]
 
-_DRUG: Final = "benzodiazepine"
-_EFFECT = "network.benzodiazepine"
+#: The medicine that some take and others do not, and the parameter of its effect.
+OWN_DRUG: Final = "benzodiazepine"
+OWN_EFFECT: Final = "network.benzodiazepine"
 
 
 def with_own_medicines(protocol: Protocol, people: People) -> tuple[Protocol, People]:
@@ -32,8 +33,8 @@ def with_own_medicines(protocol: Protocol, people: People) -> tuple[Protocol, Pe
     tuple of Protocol and People
         Those given where nobody takes anything.
     """
-    takes = people.covariates.get(_DRUG)
-    if takes is None or not takes.any() or any(item.drug == _DRUG for item in protocol.co_medications()):
+    takes = people.covariates.get(OWN_DRUG)
+    if takes is None or not takes.any() or any(item.drug == OWN_DRUG for item in protocol.co_medications()):
         return protocol, people
-    taken = protocol.model_copy(update={"co_medication": (*protocol.co_medication, CoMedication(drug=_DRUG))})
-    return taken, replace(people, values={**people.values, _EFFECT: people.values[_EFFECT] * takes})
+    taken = protocol.model_copy(update={"co_medication": (*protocol.co_medication, CoMedication(drug=OWN_DRUG))})
+    return taken, replace(people, values={**people.values, OWN_EFFECT: people.values[OWN_EFFECT] * takes})
