@@ -33,6 +33,8 @@ _TAIL_SHARE = 1e-6
 RESOLUTION = Resolution(sharp=4, growth=8, block=256)
 #: Mood variables, whose rating times are visits: a rating looks back to the visit before it.
 RATED = frozenset(SCALES)
+#: How many times finer than that of a run the last grid is that somebody is solved on.
+_FINER = 8
 #: Hours within which a visit is the one at which people came in.
 _SAME_VISIT = 1e-3
 
@@ -188,18 +190,28 @@ class Answers:
     ) -> dict[str, Array]:
         """Return variables at the start and at the hours, shape (patient, 1 + hours).
 
-        Somebody whose rates are too fast for the grid is solved again on that of a run, alone.
+        Somebody whose rates are too fast for the grid is solved again alone, on that of a run, then on a finer one.
         """
         found = self._at(protocol, people, variables, hours, self._settings.resolution, keep_failures=True)
         broken = np.flatnonzero(~np.all([np.isfinite(values).all(axis=1) for values in found.values()], axis=0))
         for patient in broken:
-            try:
-                own = self._at(protocol, people.of(int(patient)), variables, hours, Resolution())
-            except SolverError as error:
-                raise SolverError(int(patient), error.time_h, error.state) from error
+            own = self._alone(protocol, people, int(patient), variables, hours)
             for name, values in own.items():
                 found[name][patient] = values[0]
         return found
+
+    def _alone(
+        self, protocol: Protocol, people: People, patient: int, variables: Sequence[str], hours: Sequence[float]
+    ) -> dict[str, Array]:
+        person = people.of(patient)
+        try:
+            return self._at(protocol, person, variables, hours, Resolution())
+        except SolverError:
+            pass
+        try:
+            return self._at(protocol, person, variables, hours, Resolution().finer(_FINER))
+        except SolverError as error:
+            raise SolverError(patient, error.time_h, error.state) from error
 
     def _at(
         self,
