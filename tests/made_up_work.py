@@ -186,4 +186,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # whoever runs the tests in the background has Ctrl-C ignored in everything that they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -181,8 +181,8 @@ def out_of_bounds(results: xr.Dataset) -> dict[str, tuple[float, float]]:
     for name in results.data_vars:
         values = results[name].values
         low, high = bounds.get(str(name), (-np.inf, np.inf))
-        # a rest is held to a rounding in each of thousands of steps, and a gain of ten or more reads its excess
-        rounding = 1e-11 * max(1.0, float(np.abs(values).max()))
+        # a rest drifts by rounding, by less than this in a year (above)
+        rounding = 1e-9 * max(1.0, float(np.abs(values).max()))
         if not (np.isfinite(values).all() and values.min() >= low - rounding and values.max() <= high + rounding):
             found[str(name)] = (float(values.min()), float(values.max()))
     return found

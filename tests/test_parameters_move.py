@@ -45,10 +45,13 @@ VARIANT = Switches(
     whole_brain=0.5,
 )
 
+#: What a parameter does is asked where no calibration has made a link small.
+PRIORS = load_parameters(chain=False)
+
 
 def moved_value(identifier: str) -> float:
     """Return the value of a parameter, a tenth larger; smaller where that is out of bounds."""
-    record = load_parameters()[identifier]
+    record = PRIORS[identifier]
     if record.value == 0.0:
         return 0.1
     laws = [law for law in (record.uncertainty, record.between_subject) if law is not None]
@@ -59,7 +62,7 @@ def moved_value(identifier: str) -> float:
 
 def registry_with(identifier: str | None) -> dict[str, Any]:
     """Return the registry with one parameter moved."""
-    registry = load_parameters()
+    registry = PRIORS
     if identifier is None:
         return registry
     record = registry[identifier]
@@ -183,8 +186,8 @@ def changes(dataset: Any, others: Any) -> dict[str, np.ndarray]:
 @functools.cache
 def moves() -> dict[str, list[str]]:
     """Return, for each parameter, what it moves when it is moved in a person: run and variable."""
-    identifiers: tuple[str | None, ...] = (*load_parameters(), None)
-    found: dict[str, list[str]] = {identifier: [] for identifier in load_parameters()}
+    identifiers: tuple[str | None, ...] = (*PRIORS, None)
+    found: dict[str, list[str]] = {identifier: [] for identifier in PRIORS}
     for name in RUNS:
         dataset = run(name, identifiers)
         for variable, change in changes(dataset, dataset).items():
@@ -269,14 +272,16 @@ def moves_a_sample(identifier: str) -> list[str]:
         spread = {name: people.values[name] for name in sampling.SPREADS}
         return {"clearance": matrix, **spread, **people.traits._asdict()}
 
-    plain, registry = drawn(), registry_with(identifier)
+    with mock.patch.object(sampling, "load_parameters", return_value=PRIORS):
+        plain = drawn()
+    registry = registry_with(identifier)
     with mock.patch.object(sampling, "load_parameters", return_value=registry):
         return [f"sample: {name}" for name, values in drawn().items() if (values != plain[name]).any()]
 
 
-@pytest.mark.parametrize("identifier", load_parameters())
+@pytest.mark.parametrize("identifier", PRIORS)
 def test_a_moved_parameter_moves_something_or_says_why_not(identifier: str) -> None:
-    reason = load_parameters()[identifier].inert
+    reason = PRIORS[identifier].inert
     found = list(moves()[identifier])
     if identifier.startswith(SHARED):
         found += moves_a_run(identifier)
@@ -290,7 +295,7 @@ def test_a_moved_parameter_moves_something_or_says_why_not(identifier: str) -> N
 
 
 def test_every_parameter_is_moved_within_its_bounds() -> None:
-    for identifier, record in load_parameters().items():
+    for identifier, record in PRIORS.items():
         value = moved_value(identifier)
         assert value != record.value
         for law in (record.uncertainty, record.between_subject):

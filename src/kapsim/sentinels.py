@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.course import build_course
+from kapsim.course import Course, build_course
 from kapsim.engine.grid import Resolution, to_ticks
+from kapsim.mechanisms.switches import Switches
 from kapsim.model import Traits, variant_switches
 from kapsim.patient.sampling import Deviates, People
 from kapsim.protocol import Protocol
+from kapsim.protocol.events import Regimen
 from kapsim.ratings.rating_error import SCALES as RATED
 from kapsim.results import VARIABLES, label
 from kapsim.solving import integrate
@@ -31,6 +33,8 @@ Array = NDArray[np.float64]
 
 #: How many people are solved again, and how many times as fine.
 SENTINELS, FINER = 8, 4
+#: How many times as fine the grids are, one after the other, on which somebody is solved who broke down.
+FINER_FOR_THE_BROKEN = (4, 32)
 #: A variable of a person is compared by its peak, of which this share counts as nothing.
 SMALL = 1e-3
 #: Ratings look back and are interpolated between the outputs that there are; how far somebody is beyond the edge of the
@@ -108,6 +112,7 @@ def some_of(people: People, places: Sequence[int]) -> People:
         body=type(people.body)(*(np.asarray(value)[part] for value in people.body)),
         parameter_draw=people.parameter_draw[part],
         keyed=_Some(people.keyed, people.size, part),
+        covariates={name: value[part] for name, value in people.covariates.items()},
     )
 
 
@@ -122,6 +127,50 @@ def sentinels(people: People, count: int = SENTINELS) -> tuple[int, ...]:
         if len(chosen) < count and place not in chosen:
             chosen.append(place)
     return tuple(sorted(chosen))
+
+
+def mended(
+    states: Array,
+    amounts: Array,
+    course: Course,
+    protocol: Regimen,
+    people: People,
+    switches: Switches,
+    *,
+    kinetics: str,
+    resolution: Resolution | None = None,
+) -> tuple[Array, Array]:
+    """Solve those whose solution broke down again on finer grids: their rates are too fast for the steps in use.
+
+    Parameters
+    ----------
+    states, amounts : ndarray, shape (outputs, ..., patient)
+        As `kapsim.solving.integrate` returns them with `keep_failures`.
+    course : Course
+    protocol : Regimen
+    people : People
+    switches : Switches
+    kinetics : str
+    resolution : Resolution, optional
+        Of the course.
+
+    Returns
+    -------
+    tuple of ndarray
+        The same; not finite for those for whom the finest grid is not fine enough.
+    """
+    hours = course.grid.hours[course.outputs].tolist()
+    for factor in FINER_FOR_THE_BROKEN:
+        broken = np.flatnonzero(~(np.isfinite(states).all(axis=(0, 1)) & np.isfinite(amounts).all(axis=(0, 1, 2))))
+        if not broken.size:
+            break
+        few, fine = some_of(people, broken.tolist()), (resolution or Resolution()).finer(factor)
+        again = build_course(protocol, few, fine, kinetics, at=hours)
+        own = integrate(again, few, switches, keep_failures=True)
+        kept = {int(tick): row for row, tick in enumerate(again.grid.ticks[again.outputs])}
+        rows = [kept[int(tick)] for tick in course.grid.ticks[course.outputs]]
+        states[..., broken], amounts[..., broken] = (values[rows] for values in own)
+    return states, amounts
 
 
 def solution_error(

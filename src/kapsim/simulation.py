@@ -22,8 +22,8 @@ from kapsim.population.population import Population
 from kapsim.protocol import Protocol, load_protocol
 from kapsim.ratings.rated import Ratings
 from kapsim.recruiting import as_met, draw_people
-from kapsim.sentinels import solution_error
-from kapsim.solving import engine_in_use, integrate
+from kapsim.sentinels import mended, solution_error
+from kapsim.solving import check_finite, engine_in_use, integrate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -177,7 +177,10 @@ def simulate_people(
     loading = threading.Thread(target=_load_for_labels, args=(protocol, patient), daemon=True)
     loading.start()
     say("solving")
-    states, amounts = integrate(course, people, switches, keep_failures=keep_failures, threads=threads)
+    states, amounts = integrate(course, people, switches, keep_failures=True, threads=threads)
+    states, amounts = mended(states, amounts, course, taken, people, switches, kinetics=kinetics, resolution=resolution)
+    if not keep_failures:
+        check_finite(states, amounts, course)
     loading.join()
     say("reading out")
     about = provenance(variant, seed, people.size, kinetics)

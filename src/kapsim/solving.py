@@ -91,7 +91,7 @@ def integrate(
         states, amounts = _integrate_with_jax(course, people, switches, rest, known)
     states[0], amounts[0] = rest, 0.0
     if not keep_failures:
-        _check(states, amounts, course)
+        check_finite(states, amounts, course)
     return states, amounts
 
 
@@ -135,7 +135,7 @@ def _integrate_with_jax(
     return states, amounts
 
 
-def _check(states: Array, amounts: Array, course: Course) -> None:
+def check_finite(states: Array, amounts: Array, course: Course) -> None:
     """Raise for the first patient whose solution is not finite: in the chain, else in the kinetics."""
     contents = [f"{system}.{name}" for system in course.systems for name in course.compartments]
     for values, names in (

@@ -33,8 +33,6 @@ _TAIL_SHARE = 1e-6
 RESOLUTION = Resolution(sharp=4, growth=8, block=256)
 #: Mood variables, whose rating times are visits: a rating looks back to the visit before it.
 RATED = frozenset(SCALES)
-#: How many times finer than that of a run the last grid is that somebody is solved on.
-_FINER = 8
 #: Hours within which a visit is the one at which people came in.
 _SAME_VISIT = 1e-3
 
@@ -175,7 +173,7 @@ class Answers:
         visits = sorted({hour for want in wants if want.variable in RATED for hour in want.hours})
         horizon = max([*hours, arm.treatment.end_h]) + 1.0
         protocol = arm.treatment.protocol("validation", horizon, visits)
-        read = self._read(protocol, people, sorted({want.variable for want in wants}), [hour - start for hour in hours])
+        read = self._at(protocol, people, sorted({want.variable for want in wants}), [hour - start for hour in hours])
         found: dict[Want, Array] = {}
         for want in wants:
             values = read[want.variable]
@@ -185,44 +183,10 @@ class Answers:
             found[want] = self._grouped(at)
         return found
 
-    def _read(
+    def _at(
         self, protocol: Protocol, people: People, variables: Sequence[str], hours: Sequence[float]
     ) -> dict[str, Array]:
-        """Return variables at the start and at the hours, shape (patient, 1 + hours).
-
-        Somebody whose rates are too fast for the grid is solved again alone, on that of a run, then on a finer one.
-        """
-        found = self._at(protocol, people, variables, hours, self._settings.resolution, keep_failures=True)
-        broken = np.flatnonzero(~np.all([np.isfinite(values).all(axis=1) for values in found.values()], axis=0))
-        for patient in broken:
-            own = self._alone(protocol, people, int(patient), variables, hours)
-            for name, values in own.items():
-                found[name][patient] = values[0]
-        return found
-
-    def _alone(
-        self, protocol: Protocol, people: People, patient: int, variables: Sequence[str], hours: Sequence[float]
-    ) -> dict[str, Array]:
-        person = people.of(patient)
-        try:
-            return self._at(protocol, person, variables, hours, Resolution())
-        except SolverError:
-            pass
-        try:
-            return self._at(protocol, person, variables, hours, Resolution().finer(_FINER))
-        except SolverError as error:
-            raise SolverError(patient, error.time_h, error.state) from error
-
-    def _at(
-        self,
-        protocol: Protocol,
-        people: People,
-        variables: Sequence[str],
-        hours: Sequence[float],
-        resolution: Resolution,
-        *,
-        keep_failures: bool = False,
-    ) -> dict[str, Array]:
+        """Return variables at the start and at the hours, shape (patient, 1 + hours)."""
         from kapsim.simulation import simulate_people
 
         dataset = simulate_people(
@@ -231,8 +195,7 @@ class Answers:
             variant=self._settings.variant,
             kinetics=self._settings.kinetics,
             at=hours,
-            resolution=resolution,
-            keep_failures=keep_failures,
+            resolution=self._settings.resolution,
         )
         clock: Array = dataset["time"].values
         nearest = [0, *(int(np.argmin(np.abs(clock - hour))) for hour in hours)]

@@ -94,7 +94,7 @@ def moved(parameter: Parameter, z: Array, r_hat: float, effective: float) -> dic
     """Return what became of a parameter: median and 90 % interval in its unit, and how much of the prior is left."""
     law = parameter.uncertainty
     assert law is not None
-    low, middle, high = law.apply(parameter.value, np.quantile(z, [0.05, 0.5, 0.95]))
+    low, middle, high = np.quantile(law.apply(parameter.value, z), [0.05, 0.5, 0.95])
     return {
         "id": parameter.id, "unit": parameter.unit, "prior": _short(parameter.value), "median": _short(middle),
         "low": _short(low), "high": _short(high), "moved": _short(z.mean()), "kept": _short(z.std()),
