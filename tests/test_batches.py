@@ -410,7 +410,7 @@ def test_blocks_are_the_same_people_whatever_their_size(block: int, workers: int
     protocol = load_protocol("single_infusion")
     whole = simulate_people(
         protocol,
-        sample_people(None, count, 0, parameters=PRIORS),
+        sample_people(None, count, 0),
         at=population_hours(protocol).tolist(),
         resolution=COARSE,
     )
