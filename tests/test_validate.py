@@ -21,6 +21,7 @@ from kapsim.inference.chain.design import RESOLUTION as DESIGN
 from kapsim.patient.sampling import sample_people
 from kapsim.protocol import load_protocol
 from kapsim.simulation import simulate_people
+from kapsim.solving import integrate
 from kapsim.validation import validate
 from kapsim.validation.arms import RESOLUTION
 from kapsim.validation.run import Validation
@@ -198,22 +199,27 @@ def test_a_solver_that_fails_is_told_and_the_rest_is_scored(
 
 
 def test_somebody_too_fast_for_the_grid_is_solved_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
+    steps: list[tuple[int, int]] = []
     lost = 7
 
-    def too_fast(protocol: Any, people: Any, **how: Any) -> Any:
-        asked.append((people.size, how["resolution"].growth))
-        dataset = simulate_people(protocol, people, **how)
-        if people.size > 1:
-            dataset["madrs"].values[lost] = np.nan
-        return dataset
+    def noted(course: Any, people: Any, *rest: Any, **how: Any) -> Any:
+        steps.append((people.size, len(course.grid.size_index)))
+        return integrate(course, people, *rest, **how)
+
+    def too_fast(course: Any, people: Any, *rest: Any, **how: Any) -> Any:
+        states, amounts = noted(course, people, *rest, **how)
+        states[1:, :, lost] = np.nan
+        return states, amounts
 
     record = parsed(invented("murrough2013a.ketamine.madrs"))
     whole = validate([record], hold_out=False).records[0]
-    monkeypatch.setattr("kapsim.simulation.simulate_people", too_fast)
+    monkeypatch.setattr("kapsim.simulation.integrate", too_fast)
+    monkeypatch.setattr("kapsim.sentinels.integrate", noted)
     found = validate([record], hold_out=False)
     assert found.failures == ()
-    assert asked == [(1280, RESOLUTION.growth), (1, Resolution().growth)]
+    (everybody, coarse), (one, fine) = steps
+    assert (everybody, one) == (1280, 1)
+    assert fine > 2 * coarse
     # the person has the same ratings, but for the error of the coarser grid
     assert found.records[0].points[0].predicted == pytest.approx(whole.points[0].predicted, abs=0.002)
 

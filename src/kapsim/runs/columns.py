@@ -72,13 +72,20 @@ def table_of(columns: Columns) -> pa.Table:
         if isinstance(array, np.ndarray) and array.ndim != 1:
             raise TypeError(f"column {name!r}: has {array.ndim} dimensions; a column has one")
         try:
-            made[name] = pa.array(array) if isinstance(array, np.ndarray) else array
+            made[name] = _arrow(array) if isinstance(array, np.ndarray) else array
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             raise TypeError(f"column {name!r}: has no type in Parquet ({error})") from error
     lengths = {name: len(column) for name, column in made.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"columns differ in length: {', '.join(f'{name} {n}' for name, n in lengths.items())}")
     return pa.table(made)
+
+
+def _arrow(array: NDArray[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    # texts of NumPy by themselves: Arrow takes a zero within one for its end
+    return pa.array(array.tolist(), pa.string()) if array.dtype.kind == "U" else pa.array(array)
 
 
 def encode(shard: int, columns: Columns, run: str) -> EncodedShard:
