@@ -264,7 +264,10 @@ def test_columns_survive_to_the_bit(numbers: list[float], words: list[str]) -> N
     assert found.tobytes() == wanted["x"].tobytes()
     assert table["name"].to_pylist() == list(wanted["name"])
     # Pieces of another table are the same columns.
-    padded = pa.table({name: pa.array(np.concatenate([part[:1], part])) for name, part in wanted.items()})
+    types = {"x": pa.float64(), "name": pa.string()}
+    padded = pa.table(
+        {name: pa.array([*part[:1].tolist(), *part.tolist()], types[name]) for name, part in wanted.items()}
+    )
     assert encode(0, padded.slice(min(1, rows)), "0" * 64).content == shard.content
 
 

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 #: Shards that are sent ahead for each thread of the cluster, so that none waits for this process.
 _AHEAD = 2
+#: How often the client is started before it is given up.
+_STARTS = 3
 #: Seconds to wait for the scheduler, between two looks at the cluster, and to part from it.
 _PATIENCE_S, _LOOK_S, _PARTING_S = 15.0, 1.0, 5.0
 
@@ -64,11 +66,9 @@ def compute_on_cluster(
     RunError
         If it goes away, or the work of a shard fails or costs too many workers.
     """
-    from distributed import Client
-
     check_extra()
     try:
-        client = Client(address, timeout=_PATIENCE_S, set_as_default=False, name="kapsim")
+        client = _client(address)
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise InputError(
             f"--scheduler: {address}: no scheduler answers ({_words(error)}); start one with `dask scheduler`, or give "
@@ -81,6 +81,16 @@ def compute_on_cluster(
         # A scheduler that is gone must not keep this process.
         with contextlib.suppress(Exception):
             client.close(timeout=_PARTING_S)
+
+
+def _client(address: str) -> Any:
+    from distributed import Client
+
+    for _ in range(_STARTS):
+        # Dask gives its own thread ten seconds to start, and asserts that it did: a busy machine may need longer.
+        with contextlib.suppress(AssertionError):
+            return Client(address, timeout=_PATIENCE_S, set_as_default=False, name="kapsim")
+    raise RunError(f"{address}: Dask could not start here; the machine is too busy, try again")
 
 
 def _results(
