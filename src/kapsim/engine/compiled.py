@@ -135,7 +135,7 @@ def _given(work: Work, entries: Sequence[tuple[int, int]]) -> Array:
         [
             matrices.reshape(-1, matrices.shape[-1]),
             squarings,
-            np.exp(z),
+            np.expm1(z),
             *phi(z),
             work.start,
             work.given,

@@ -3,6 +3,11 @@
 Each state's own decay is integrated exactly and the rest by Runge-Kutta, so fast-decaying states (glutamate, cytokines)
 do not limit the step. The linear kinetics that drive the states are propagated exactly beside them, to the middle and
 the end of each step, where the stages need them. The global error falls with the fourth power of the step.
+
+Only the decay at rest is taken exactly. Where a strong drug effect makes a state turn over many times as fast, a step
+can be too long for what is left to Runge-Kutta, and the numbers swing without ceasing to be finite. The second and the
+third stage are two estimates of the same slope: where what they make of the state is far apart, the state is no number
+from there on (`FAR`).
 """
 
 from __future__ import annotations
@@ -27,6 +32,9 @@ EVENT_BLOCK = 32
 OUTPUT_BLOCK = 128
 #: Patients are split over the cores in parts of at least this many, each a multiple of the vector width.
 SMALLEST_PART, LANES = 32, 8
+#: Estimates of a step that differ by this share of the state, of which at least `LEAST` is counted, are no solution.
+#: Where steps are short enough they differ by a thousandth (the coarse grid of populations: by a hundredth).
+FAR, LEAST = 0.05, 0.01
 
 
 class Plan(NamedTuple):
@@ -124,6 +132,8 @@ def _solve(
         c = semi * a + phi * (2.0 * n2 - n0)
         n3 = remainder(c, end, inputs)
         y = whole * y + first * n0 + second * n1 + third * n2 + last * n3
+        apart = jnp.abs(third * (n2 - n1))
+        y = jnp.where(apart <= FAR * (jnp.abs(y) + LEAST), y, jnp.nan)
         kept_y = lax.dynamic_update_index_in_dim(kept_y, y, slot, 0)
         kept_x = lax.dynamic_update_index_in_dim(kept_x, end, slot, 0)
         return (y, end, kept_y, kept_x), None

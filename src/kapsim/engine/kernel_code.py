@@ -7,7 +7,7 @@ another protocol or sample runs the same code.
 
 Tables are of doubles. `rows` has four integers a step: exponent of its size, event (0 for none), setting, and output
 (-1 for none). `given` has for each group, in vectors: the scaled matrices entry by entry, the number of squarings for
-each system, e^z, φ1, φ2 and φ3 at half the smallest step for each state, the start, and the patient's own numbers.
+each system, e^z − 1, φ1, φ2 and φ3 at half the smallest step for each state, the start, and the patient's own numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from kapsim.engine.exponential import LANES
+from kapsim.engine.exponential import FAR, LANES, LEAST
 from kapsim.engine.kernel_layout import BASE, Rooms, Shape, everywhere, loop, whole
 from kapsim.engine.linear import TERMS
 from kapsim.engine.stages import DRUG, PATIENT, SETTING, STATE, Staged
@@ -254,7 +254,11 @@ class _Writer:
         evaluate: Callable[[Any, Any, Any], None],
         drugs: Sequence[Any],
     ) -> None:
-        """One step of the integrator, as `exponential._solve` has it."""
+        """One step of the integrator, as `exponential._solve` has it, but for what is rounded first.
+
+        What a state changes by is summed up before it is added: at rest it is nothing, and e^z times the state would
+        leave a rounding of the whole state in every step.
+        """
         shape, builder = self.shape, vectors.builder
         y, a, b, c = states
         n0, n1, n2, n3 = rates
@@ -268,8 +272,9 @@ class _Writer:
                 value = vectors.load(rate, row)
                 if less is not None:
                     value = vectors.subtract(builder.fmul(splat(2.0), value), vectors.load(less, row))
-                grown = builder.fmul(weight(1, row), vectors.load(base, row))
-                vectors.store(vectors.fma(weight(2, row), value, grown), target, row)
+                before_it = vectors.load(base, row)
+                change = vectors.fma(weight(2, row), value, builder.fmul(weight(1, row), before_it))
+                vectors.store(builder.fadd(before_it, change), target, row)
 
         evaluate(y, before, n0)
         stage(a, y, n0)
@@ -279,12 +284,16 @@ class _Writer:
         stage(c, a, n2, n0)
         evaluate(c, after, n3)
         with loop(builder, whole(0), whole(shape.states)) as row:
-            value = builder.fmul(weight(0, row), vectors.load(y, row))
-            value = vectors.fma(weight(3, row), vectors.load(n0, row), value)
-            inner = builder.fadd(vectors.load(n1, row), vectors.load(n2, row))
-            value = vectors.fma(weight(4, row), inner, value)
-            value = vectors.fma(weight(5, row), vectors.load(n3, row), value)
-            vectors.store(value, y, row)
+            before_it = vectors.load(y, row)
+            change = builder.fmul(weight(0, row), before_it)
+            change = vectors.fma(weight(3, row), vectors.load(n0, row), change)
+            second, third = vectors.load(n1, row), vectors.load(n2, row)
+            change = vectors.fma(weight(4, row), builder.fadd(second, third), change)
+            change = vectors.fma(weight(5, row), vectors.load(n3, row), change)
+            found = builder.fadd(before_it, change)
+            apart = vectors.absolute(builder.fmul(weight(4, row), builder.fsub(third, second)))
+            bound = builder.fmul(splat(FAR), builder.fadd(vectors.absolute(found), splat(LEAST)))
+            vectors.store(vectors.if_within(apart, bound, found), y, row)
 
     def _tables(self, vectors: Vectors, given: Any, memory: Any, a: dict[str, Any]) -> None:
         """Fill the tables of all sizes: propagators of half a step and coefficients, by doubling."""
@@ -317,7 +326,7 @@ class _Writer:
                     squared, own = vectors.load(other, number), vectors.load(target, number)
                     vectors.store(builder.select(more, squared, own), target, number)
         base = [vectors.at(given, first["base"] + number * shape.states) for number in range(BASE)]
-        # the working copy of e^z and the three φ stands in the rooms of the stages
+        # the working copy of e^z − 1 and the three φ stands in the rooms of the stages
         now = [vectors.at(memory, place) for place in rooms.steps[:BASE]]
         for source, target in zip(base, now, strict=True):
             with loop(builder, whole(0), whole(shape.states)) as row:
@@ -332,14 +341,15 @@ class _Writer:
             self._coefficients(vectors, vectors.at(table, shape.systems * entries), now, everywhere(builder, hours))
 
     def _coefficients(self, vectors: Vectors, target: Any, now: Sequence[Any], half: Any) -> None:
-        """Coefficients of a step of two halves, and e^z and φ moved on from the half to the whole."""
+        """Coefficients of a step of two halves, and e^z − 1 and φ moved on from the half to the whole."""
         builder, states = vectors.builder, self.shape.states
         hours = builder.fmul(half, splat(2.0))
         with loop(builder, whole(0), whole(states)) as row:
-            e, one, two, three = (vectors.load(room, row) for room in now)
+            less, one, two, three = (vectors.load(room, row) for room in now)
+            e = builder.fadd(less, splat(1.0))
             # φ_k(2z) = 2^−k (e^z φ_k(z) + Σ φ_j(z) / (k − j)!): every term is positive
             doubled = (
-                builder.fmul(e, e),
+                builder.fmul(less, builder.fadd(less, splat(2.0))),
                 builder.fmul(splat(0.5), vectors.fma(e, one, one)),
                 builder.fmul(splat(0.25), builder.fadd(vectors.fma(e, two, one), two)),
                 builder.fmul(
@@ -350,7 +360,7 @@ class _Writer:
             four = builder.fmul(splat(4.0), doubled[3])
             weights = (
                 doubled[0],
-                e,
+                less,
                 builder.fmul(half, one),
                 builder.fmul(hours, builder.fadd(vectors.fma(splat(-3.0), doubled[2], doubled[1]), four)),
                 builder.fmul(hours, vectors.fma(splat(2.0), doubled[2], vectors.negative(four))),

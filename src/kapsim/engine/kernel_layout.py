@@ -13,7 +13,8 @@ from kapsim.engine.exponential import LANES
 from kapsim.engine.stages import DRUG, PATIENT, SETTING, Staged
 from kapsim.engine.vector_code import INTEGER, VECTOR, WIDTH
 
-#: Arrays of coefficients of a step size (e^z, e^(z/2), φ of the half step, weights of the stages) and of their base.
+#: Arrays of coefficients of a step size (e^z − 1 of step and half step, φ of the half step, weights of the stages), and
+#: of their base.
 COEFFICIENTS, BASE = 6, 4
 #: Room for the state and the stages of a step.
 _ROOMS = 8

@@ -127,6 +127,10 @@ class Vectors:
         """Return x where the condition is not 0, else y."""
         return self._where(self.builder.fcmp_ordered("!=", condition, splat(0.0)), x, y)
 
+    def if_within(self, x: Any, bound: Any, value: Any) -> Any:
+        """Return the value where x is at most the bound, else what is no number."""
+        return self._where(self.builder.fcmp_ordered("<=", x, bound), value, splat(math.nan))
+
     # --- what they lack ---------------------------------------------------------------------------------------------
 
     def exp(self, x: Any) -> Any:
