@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 import kapsim
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("jax", "numba", "plotly", "sympy", "xarray")
+HEAVY = ("jax", "llvmlite", "numba", "plotly", "sympy", "xarray")
 # Written so that this file does not match itself.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|farm|root|home/\w+|opt/\w+)[/]|(?<![\w./-])shared[/]")
 INDEX = re.compile(r"https?:|--(?:extra-)?index-url|--find-links|file:")

@@ -1,7 +1,7 @@
 """The integrator of `kernel_code.py`, compiled for this processor, kept on disk, and run on all cores.
 
-It needs llvmlite, which comes with numba. Only the equations and the structure of the kinetics are compiled in:
-another protocol or number of patients finds the same program, in the process and on disk.
+Only the equations and the structure of the kinetics are compiled in: another protocol or number of patients finds the
+same program, in the process and on disk.
 """
 
 from __future__ import annotations
