@@ -19,6 +19,7 @@ import pytest
 from distributed import Client
 
 import made_up_work
+from dask_processes import scheduler, worker
 from kapsim.errors import InputError, KapsimError, RunError
 from kapsim.runs import Run, map_shards
 from kapsim.runs.progress import Lines, Pace, Quiet, shown
@@ -279,44 +280,6 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Quiet().update(1, 2)
     Quiet().note("one line")
     assert capsys.readouterr() == ("", "")
-
-
-@contextlib.contextmanager
-def started(*command: str, until: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start a program of Dask's and wait for a line of its log; yields it with what the line said."""
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    going = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "dask", *command],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
-        start_new_session=True,
-    )
-    try:
-        assert going.stderr is not None
-        for line in going.stderr:
-            if found := re.search(until, line):
-                break
-        else:
-            pytest.fail(f"dask {command[0]} did not start")
-        yield going, found.group(1)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(going.pid, signal.SIGKILL)
-        going.communicate()
-
-
-def scheduler() -> contextlib.AbstractContextManager[tuple[subprocess.Popen[str], str]]:
-    return started(
-        "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", until=r"Scheduler at:\s+(tcp://\S+)"
-    )
-
-
-def worker(address: str, place: Path) -> contextlib.AbstractContextManager[tuple[subprocess.Popen[str], str]]:
-    options = ["--nthreads", "1", "--no-dashboard", "--no-nanny", "--death-timeout", "30", "--host", "127.0.0.1"]
-    options += ["--local-directory", str(place)]
-    return started("worker", address, *options, until=r"Registered to:\s+(tcp://\S+)")
 
 
 def test_cluster_that_loses_and_gains_workers(place: Path, straight: Path) -> None:

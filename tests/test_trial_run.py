@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dask_processes import scheduler, worker
 from kapsim.cli import main
 from kapsim.errors import InputError
 from kapsim.statements import DISCLAIMER, SAFE_MESSAGING
@@ -22,6 +23,7 @@ from kapsim.trial.operating import characteristics, mean_figure, share_figure
 from kapsim.trial.power import find_size, fit_curve
 from kapsim.trial.running import RUN_FOLDER, run_trial
 from kapsim.trial.shards import Plan, TrialWork
+from made_up_work import fingerprint
 from trials import PARALLEL, design, made_up
 
 _INPATIENTS = """
@@ -257,7 +259,7 @@ def test_the_command_writes_a_report_a_summary_and_the_data_of_one_trial(file, t
         "Power by size",
     ):
         assert words in page
-    assert page.count("as a table</summary>") == 3
+    assert page.count("as a table</summary>") == 4
     assert "http://" not in page.split("<main")[1].split("</main>")[0]
     summary = json.loads((out / "summary.json").read_text())
     assert summary["provenance"]["replicates"] == 6
@@ -272,6 +274,17 @@ def test_the_command_writes_a_report_a_summary_and_the_data_of_one_trial(file, t
     assert "--resume" in capsys.readouterr().err
     assert main([*command, "--out", str(out), "--resume", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["characteristics"] == summary["characteristics"]
+
+
+def test_a_cluster_conducts_the_same_trials(file, tmp_path):
+    pytest.importorskip("distributed")
+    command = ["trial", str(file), "--patients", "12", "--replicates", "41"]
+    assert main([*command, "--scheduler", "serial", "--out", str(tmp_path / "here")]) == 0
+    with scheduler() as (_, address), worker(address, tmp_path), worker(address, tmp_path):
+        assert main([*command, "--scheduler", address, "--out", str(tmp_path / "there")]) == 0
+    here, there = (fingerprint(tmp_path / name / RUN_FOLDER) for name in ("here", "there"))
+    assert here == there
+    assert len([name for name in here if name.endswith(".parquet")]) > 2
 
 
 def test_the_search_command_says_what_it_found_and_how_sure_it_is(file, tmp_path, capsys, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.report.layout import TimeAxis, axis_title, stacked
+from kapsim.report.layout import TimeAxis, axis_title
 from kapsim.report.page import figure_item
 from kapsim.report.theme import DASHES, PALETTE, number_text, translucent
 from kapsim.trial.analysis import primary_analysis, primary_contrast
@@ -41,17 +41,28 @@ def _figure(
     }
 
 
+def _single(xaxis: dict[str, Any], yaxis: dict[str, Any]) -> dict[str, Any]:
+    """Return the layout of a figure with one panel, its legend on top."""
+    return {
+        "height": 380,
+        "margin": {"l": 76, "r": 16, "t": 48, "b": 56},
+        "xaxis": xaxis,
+        "yaxis": yaxis,
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+    }
+
+
 def course_figure(trial: Trial, table: Table, scenario: str) -> dict[str, Any]:
     """Return the mean ratings of each arm on the primary scale: over trials, and what one trial would show."""
     scale, hours = trial.design.primary.scale, np.asarray([0.0, *trial.hours])
     axis = TimeAxis(0.0, float(hours[-1]))
-    layout, (place,) = stacked([(axis_title(scale.upper(), "points"), len(trial.groups))], axis)
+    layout = _single(axis.layout("y"), {"title": {"text": axis_title(scale.upper(), "points")}, "zeroline": False})
     data: list[dict[str, Any]] = []
     cells: list[list[str]] = [[number_text(float(axis.one(hour)))] for hour in hours]
     for index, name in enumerate(trial.groups):
         middle, low, high = _means(table, scenario, f"mean_{scale}", name, len(hours))
         colour, x = PALETTE[index % len(PALETTE)], axis.scaled(hours)
-        shared = {"legendgroup": name, **place}
+        shared = {"legendgroup": name}
         known = np.isfinite(middle)
         data.append(
             {
@@ -221,13 +232,10 @@ def power_figure(
                 "line": {"color": PALETTE[2], "width": 1, "dash": "dash"}, "name": "target", "hoverinfo": "skip",
             }
         )  # fmt: skip
-    layout = {
-        "height": 380,
-        "margin": {"l": 76, "r": 16, "t": 48, "b": 56},
-        "xaxis": {"title": {"text": "people in the trial"}, "rangemode": "tozero"},
-        "yaxis": {"title": {"text": "finds a difference (%)"}, "range": [0, 102]},
-        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
-    }
+    layout = _single(
+        {"title": {"text": "people in the trial"}, "rangemode": "tozero"},
+        {"title": {"text": "finds a difference (%)"}, "range": [0, 102]},
+    )
     cells = [
         [str(size), f"{100 * figure.value:.1f}", f"{100 * figure.low:.1f} to {100 * figure.high:.1f}"]
         for size, figure in zip(sizes, shares, strict=True)

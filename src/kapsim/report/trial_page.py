@@ -7,7 +7,14 @@ from typing import Any, Final
 
 from kapsim.report.page import render
 from kapsim.report.trial_figures import course_figure, fitted, forest_figure, power_figure, size_powers
-from kapsim.report.trial_tables import HEADINGS, SCENARIOS, characteristic_rows, design_facts, flow_table, plain_flow
+from kapsim.report.trial_tables import (
+    HEADINGS,
+    SCENARIOS,
+    characteristic_rows,
+    design_facts,
+    flow_diagram,
+    flow_table,
+)
 from kapsim.trial.design import Trial
 from kapsim.trial.operating import Characteristics, Table
 from kapsim.trial.power import Power
@@ -55,7 +62,6 @@ def trial_html(
     """
     scenario = str(table["scenario"][0])
     arms, flow = flow_table(table, scenario)
-    people = plain_flow(table, scenario)
     sizes, shares, finds = size_powers(trial, patients, table, scenario)
     return render(
         "trial.html.j2",
@@ -68,8 +74,7 @@ def trial_html(
             "headings": HEADINGS,
             "rows": characteristic_rows(found),
             "scenario": SCENARIOS[scenario],
-            "recruited": f"{people['all']['recruited']:.0f}",
-            "randomised": f"{sum(people[arm]['randomised'] for arm in arms):.1f}",
+            **flow_diagram(table, scenario),
             "arms": arms,
             "flow": flow,
             "figures": [

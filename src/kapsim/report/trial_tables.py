@@ -21,6 +21,7 @@ __all__ = [
     "account",
     "characteristic_rows",
     "design_facts",
+    "flow_diagram",
     "flow_table",
     "percent_interval",
     "plain",
@@ -65,6 +66,8 @@ _KINDS = {
     "crossover": "crossover",
     "withdrawal": "randomised withdrawal",
 }
+#: People fewer than this on average are not shown as lost between recruiting and randomising.
+_SHOWN_LOSS: Final = 0.05
 _WAYS: Final = {
     "randomised": "randomised",
     "missed": "missed a treatment visit",
@@ -163,6 +166,34 @@ def flow_table(table: Table, scenario: str) -> tuple[list[str], list[tuple[str, 
         if any(numbers) or way in ("randomised", "lost", "analysed"):
             rows.append((words, [f"{value:.1f}" for value in numbers]))
     return arms, rows
+
+
+def flow_diagram(table: Table, scenario: str) -> dict[str, Any]:
+    """Return the boxes of a diagram in the form of CONSORT: mean numbers over replicates, as text.
+
+    Keys: `recruited`, `excluded` (empty where everybody was randomised), `randomised`, and `branches`, for each arm
+    `name`, `randomised`, `ways` (pairs of words and number) and `analysed`.
+    """
+    flow = plain_flow(table, scenario)
+    recruited = flow["all"]["recruited"]
+    arms, rows = flow_table(table, scenario)
+    numbers = {words: dict(zip(arms, values, strict=True)) for words, values in rows}
+    ends = (_WAYS["randomised"], _WAYS["analysed"])
+    randomised = sum(flow[arm]["randomised"] for arm in arms)
+    return {
+        "recruited": f"{recruited:.0f}",
+        "excluded": f"{recruited - randomised:.1f}" if recruited - randomised >= _SHOWN_LOSS else "",
+        "randomised": f"{randomised:.1f}",
+        "branches": [
+            {
+                "name": arm,
+                "randomised": numbers[ends[0]][arm],
+                "ways": [(words, values[arm]) for words, values in numbers.items() if words not in ends],
+                "analysed": numbers[ends[1]][arm],
+            }
+            for arm in arms
+        ],
+    }
 
 
 def account(trial: Trial, found: list[Characteristics], table: Table, about: Mapping[str, Any]) -> dict[str, Any]:
