@@ -18,7 +18,7 @@ from kapsim.trial import power as power_module
 from kapsim.trial import shards as shards_module
 from kapsim.trial.analysis import COLUMNS, analyse_primary
 from kapsim.trial.conduct import Settings, conduct, under_control
-from kapsim.trial.design import parse_design
+from kapsim.trial.design import load_design
 from kapsim.trial.operating import characteristics, mean_figure, share_figure
 from kapsim.trial.power import find_size, fit_curve
 from kapsim.trial.running import RUN_FOLDER, run_trial
@@ -26,67 +26,7 @@ from kapsim.trial.shards import Plan, TrialWork
 from made_up_work import fingerprint
 from trials import PARALLEL, design, made_up
 
-_INPATIENTS = """
-schema_version: 1
-name: inpatients
-title: Nasal esketamine against placebo in inpatients with suicidal ideation
-masking: nasal_placebo
-arms:
-- name: esketamine
-  inline:
-    {schema_version: 1, name: spray, title: Esketamine, horizon: 1 wk, co_medication: [{drug: inpatient_care}],
-    doses: [{drug: esketamine, route: intranasal, amount: 84 mg, at: 0 h}]}
-- name: placebo
-  inline:
-    {schema_version: 1, name: placebo, title: Placebo, horizon: 1 wk, co_medication: [{drug: inpatient_care}],
-    doses: [{drug: placebo_nasal, route: intranasal, amount: 0 mg, at: 0 h}]}
-control: placebo
-recruits: {age: 40.1 a, female: 0.608, baseline: {scale: madrs, mean: 40.3, sd: 5.6}}
-visits: [4 h, 24 h]
-primary: {scale: madrs, visit: 24 h}
-"""
-_EIGHT = "at: [0 h, 72 h, 168 h, 240 h, 336 h, 408 h, 504 h, 576 h]"
-_REPEATED = f"""
-schema_version: 1
-name: repeated
-title: Eight infusions of ketamine against midazolam in inpatients
-masking: midazolam
-arms:
-- name: ketamine
-  inline:
-    {{schema_version: 1, name: ketamine, title: Ketamine, horizon: 5 wk, co_medication: [{{drug: inpatient_care}}],
-    doses: [{{drug: ketamine, route: iv, amount: 0.5 mg/kg, duration: 40 min, {_EIGHT}}}]}}
-- name: midazolam
-  inline:
-    {{schema_version: 1, name: midazolam, title: Midazolam, horizon: 5 wk, co_medication: [{{drug: inpatient_care}}],
-    doses: [{{drug: midazolam, route: iv, amount: 0.045 mg/kg, duration: 40 min, {_EIGHT}}}]}}
-control: midazolam
-visits: [24 h, 1 wk, 2 wk, 3 wk, 4 wk]
-primary: {{scale: madrs, visit: 4 wk}}
-analysis: {{method: mmrm}}
-"""
-_ELDERLY = f"""
-schema_version: 1
-name: elderly
-title: Nasal esketamine with an oral antidepressant against the antidepressant alone, 65 years and over
-masking: nasal_placebo
-population: older_adults
-arms:
-- name: esketamine
-  inline:
-    {{schema_version: 1, name: spray, title: Esketamine, horizon: 4 wk, co_medication: [{{drug: oral_antidepressant}}],
-    doses: [{{drug: esketamine, route: intranasal, amount: 28 mg, at: 0 h}},
-    {{drug: esketamine, route: intranasal, amount: 56 mg, at: 72 h}},
-    {{drug: esketamine, route: intranasal, amount: 84 mg, at: [168 h, 240 h, 336 h, 408 h, 504 h, 576 h]}}]}}
-- name: placebo
-  inline:
-    {{schema_version: 1, name: placebo, title: Placebo, horizon: 4 wk, co_medication: [{{drug: oral_antidepressant}}],
-    doses: [{{drug: placebo_nasal, route: intranasal, amount: 0 mg, {_EIGHT}}}]}}
-control: placebo
-visits: [1 wk, 2 wk, 3 wk, 27 d]
-primary: {{scale: madrs, visit: 27 d}}
-analysis: {{method: mmrm}}
-"""
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def ordered(table):
@@ -232,23 +172,25 @@ def test_power_under_the_null_design_is_the_level(method):
 
 def test_a_published_trial_has_its_reported_standard_error():
     # ASPIRE II (Ionescu 2021): a difference of -3.9 with a standard error of 1.39 at 24 h, 227 people
-    (item,) = analyse_primary(conduct(parse_design(_INPATIENTS), Settings(227, 1), np.arange(2)))
+    trial = load_design(EXAMPLES / "published_aspire2.yaml")
+    (item,) = analyse_primary(conduct(trial, Settings(227, 1), np.arange(2)))
     assert item.estimate.error.mean() == pytest.approx(1.39, rel=0.25)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("text", "patients", "error"),
+    ("name", "patients", "error"),
     [
-        pytest.param(_INPATIENTS, 227, 1.39, id="aspire2"),
+        ("aspire2", 227, 1.39),
         # KARMA-Dep 2 (Jelovac 2025): an interval of -8.54 to 2.22 at 4 weeks
-        pytest.param(_REPEATED, 62, (8.54 + 2.22) / (2 * 1.959964), id="karma_dep2"),
-        # TRANSFORM-3 (Ochs-Ross 2020): an interval of -7.2 to 0.07 at day 28
-        pytest.param(_ELDERLY, 137, (7.2 + 0.07) / (2 * 1.959964), id="transform3"),
+        ("karma_dep2", 62, (8.54 + 2.22) / (2 * 1.959964)),
+        # TRANSFORM-3 (Ochs-Ross 2020): an interval of -7.2 to 0.07 at day 27
+        ("transform3", 137, (7.2 + 0.07) / (2 * 1.959964)),
     ],
 )
-def test_published_trials_have_their_reported_standard_errors(text, patients, error):
-    (item,) = analyse_primary(conduct(parse_design(text), Settings(patients, 2, "ensemble"), np.arange(40)))
+def test_published_trials_have_their_reported_standard_errors(name, patients, error):
+    trial = load_design(EXAMPLES / f"published_{name}.yaml")
+    (item,) = analyse_primary(conduct(trial, Settings(patients, 2, "ensemble"), np.arange(40)))
     assert item.estimate.error.mean() == pytest.approx(error, rel=0.25)
 
 
