@@ -78,11 +78,21 @@ class Peer:
         return line
 
 
-def environment(name: str, package: str) -> Path:
-    """Return the Python of a peer's environment, made if it is not there."""
+def is_made(package: str) -> bool:
+    """Return whether a peer's environment is there."""
+    return (_place(package) / "ready").exists()
+
+
+def _place(package: str) -> Path:
     from platformdirs import user_cache_path
 
-    folder = user_cache_path("kapsim") / "peers" / package
+    # CMake takes a path with a sign of equality for a setting
+    return user_cache_path("kapsim") / "peers" / package.replace("==", "-")
+
+
+def environment(name: str, package: str) -> Path:
+    """Return the Python of a peer's environment, made if it is not there."""
+    folder = _place(package)
     python, ready = folder / "bin" / "python", folder / "ready"
     if not ready.exists():
         print(f"making an environment for {name} ...", flush=True)
