@@ -39,30 +39,40 @@ def chain_program(course: Course, switches: Switches) -> Program:
     course : Course
         Of anybody: only the structure of its kinetics matters.
     switches : Switches
-        Plain numbers: what they switch off is not computed.
+        Plain numbers: what they switch off is not computed. Arrays over people: a program for any setting of them.
     """
     systems, _, n, _ = course.matrices.shape
-    plain = tuple(float(value) for value in switches)
+    plain = None if _each_own(switches) else tuple(float(value) for value in switches)
     return _program(plain, course.seen, systems, n, entries_of(course.matrices))
+
+
+def _each_own(switches: Switches) -> bool:
+    return np.ndim(switches[0]) > 0
 
 
 @functools.lru_cache(maxsize=32)
 def _program(
-    switches: tuple[float, ...], seen: Seen, systems: int, compartments: int, entries: tuple[tuple[int, int], ...]
+    switches: tuple[float, ...] | None,
+    seen: Seen,
+    systems: int,
+    compartments: int,
+    entries: tuple[tuple[int, int], ...],
 ) -> Program:
     from kapsim.engine.kernel_layout import Shape
     from kapsim.engine.stages import staged
     from kapsim.engine.tracing import Graph
 
     graph, states, identifiers = Graph(), len(state_names()), Model.parameter_ids()
-    given = graph.inputs("given", len(identifiers) + sum(_KNOWN.values()))
+    chosen = 0 if switches is not None else len(Switches._fields)
+    given = graph.inputs("given", len(identifiers) + sum(_KNOWN.values()) + chosen)
     known, place = dict[str, Any](), len(identifiers)
     for name, rows in _KNOWN.items():
         known[name] = given[place : place + rows]
         place += rows
+    own = Switches(*(given[place:] if switches is None else switches))
     values, setting = graph.inputs("states", states), graph.inputs("setting", len(Setting._fields))
     contents = np.array(graph.inputs("compartments", systems * compartments), dtype=object)
-    rates = Model.build(dict(zip(identifiers, given, strict=False)), Switches(*switches)).rates(
+    rates = Model.build(dict(zip(identifiers, given, strict=False)), own).rates(
         unflatten(values),
         unflatten(known["rest"]),
         Traits(*known["traits"]),
@@ -78,7 +88,7 @@ def _program(
     return build(shape, staged(graph, remainder))
 
 
-def batch_work(course: Course, start: Array, known: dict[str, Array]) -> Work:
+def batch_work(course: Course, start: Array, known: dict[str, Array], switches: Switches) -> Work:
     """Lay a course out for the compiled integrator.
 
     Parameters
@@ -87,6 +97,8 @@ def batch_work(course: Course, start: Array, known: dict[str, Array]) -> Work:
     start : ndarray, shape (states, patient)
     known : dict of str to ndarray, shape (..., patient)
         'values', the parameters, and what `_KNOWN` names.
+    switches : Switches
+        As the program has them.
     """
     grid = course.grid
     smallest, steps = min(grid.sizes), len(grid.size_index)
@@ -105,6 +117,8 @@ def batch_work(course: Course, start: Array, known: dict[str, Array]) -> Work:
     rows[:, 3] = -1
     rows[course.outputs[1:] - 1, 3] = np.arange(1, len(course.outputs))
     given = [known["values"], *(np.reshape(known[name], (rows_of, people)) for name, rows_of in _KNOWN.items())]
+    if _each_own(switches):
+        given.append(np.stack(switches))
     return Work(
         rows=rows,
         smallest=smallest / TICKS_PER_HOUR,

@@ -327,6 +327,10 @@ def variant_switches(variant: str) -> Switches:
     """Return the switches of a named variant; raise `InputError` with the nearest name for an unknown one."""
     if variant in VARIANTS:
         return VARIANTS[variant]
+    if variant == "average":
+        raise InputError(
+            f"variant: 'average' is no single model, and one is needed here; give one of {', '.join(VARIANTS)}"
+        )
     from difflib import get_close_matches
 
     near = get_close_matches(variant, VARIANTS, n=1)

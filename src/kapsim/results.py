@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.applicability import applicability
+from kapsim.averaging import AVERAGE, switches_for, variant_weights, variants_of
 from kapsim.concentrations import plasma
 from kapsim.course import Course, drugs_seen, metabolite_volumes
 from kapsim.errors import SolverError
 from kapsim.evidence import load_parameters
 from kapsim.mechanisms.base import Setting
-from kapsim.model import Model, unflatten, variant_switches
+from kapsim.model import Model, unflatten
 from kapsim.patient import Patient
 from kapsim.patient.sampling import People
 from kapsim.population.traits import TRAITS
@@ -173,6 +174,13 @@ def label(
         "baseline_madrs": ("patient", people.traits.madrs, {"units": "points", "long_name": "MADRS at the start"}),
     }
     coordinates.update(_covariates(people))
+    if provenance["variant"] == AVERAGE:
+        names = list(variant_weights())
+        coordinates["variant_number"] = (
+            "patient",
+            np.asarray([names.index(name) for name in variants_of(people)], dtype=np.int32),
+            {"long_name": "variant of the contested links", "flag_meanings": " ".join(names)},
+        )
     used = [*Model.parameter_ids(), *(item.metadata["id"] for item in course.kinetics.declared())]
     used += [name for name in load_parameters() if name.startswith(("patient.", "mood."))]
     if ratings is not None:
@@ -279,7 +287,7 @@ def _values(
 ) -> dict[str, Array]:
     """Return every variable, shape (time, patient)."""
     kinetics = course.kinetics
-    model = Model.build(people.values, variant_switches(variant))
+    model = Model.build(people.values, switches_for(variant, people))
     shape = (len(hours), people.size)
     values: dict[str, Array] = {}
     masses = (people.values["pk.molar_mass.norketamine"], people.values["pk.molar_mass.hydroxynorketamine"])

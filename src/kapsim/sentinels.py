@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.averaging import switches_for
 from kapsim.course import Course, build_course
 from kapsim.engine.grid import Resolution, to_ticks
-from kapsim.mechanisms.switches import Switches
-from kapsim.model import Traits, variant_switches
+from kapsim.model import Traits
 from kapsim.patient.sampling import Deviates, People
 from kapsim.protocol import Protocol
 from kapsim.protocol.events import Regimen
@@ -135,7 +135,7 @@ def mended(
     course: Course,
     protocol: Regimen,
     people: People,
-    switches: Switches,
+    variant: str,
     *,
     kinetics: str,
     resolution: Resolution | None = None,
@@ -149,7 +149,7 @@ def mended(
     course : Course
     protocol : Regimen
     people : People
-    switches : Switches
+    variant : str
     kinetics : str
     resolution : Resolution, optional
         Of the course.
@@ -166,7 +166,7 @@ def mended(
             break
         few, fine = some_of(people, broken.tolist()), (resolution or Resolution()).finer(factor)
         again = build_course(protocol, few, fine, kinetics, at=hours)
-        own = integrate(again, few, switches, keep_failures=True)
+        own = integrate(again, few, switches_for(variant, few), keep_failures=True)
         kept = {int(tick): row for row, tick in enumerate(again.grid.ticks[again.outputs])}
         rows = [kept[int(tick)] for tick in course.grid.ticks[course.outputs]]
         states[..., broken], amounts[..., broken] = (values[rows] for values in own)
@@ -211,7 +211,7 @@ def solution_error(
     few, hours = some_of(people, chosen), dataset["time"].values
     fine = (resolution or Resolution()).finer(finer)
     course = build_course(protocol, few, fine, kinetics, at=hours.tolist())
-    states, amounts = integrate(course, few, variant_switches(variant), engine=engine)
+    states, amounts = integrate(course, few, switches_for(variant, few), engine=engine)
     about = {name: str(value) for name, value in dataset.attrs.items() if name in ("variant", "kinetics")}
     exact = label(protocol, None, few, course, states, amounts, about)
     kept = {int(tick): row for row, tick in enumerate(course.grid.ticks[course.outputs])}

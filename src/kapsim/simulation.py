@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kapsim.applicability import applicability
+from kapsim.averaging import check_variant, switches_for
 from kapsim.course import build_course
 from kapsim.engine.grid import Resolution
 from kapsim.kinetic_sets import DEFAULT, check_protocol
-from kapsim.model import variant_switches
 from kapsim.patient import Patient, load_patient
 from kapsim.patient.sampling import People
 from kapsim.population.loading import load_population
@@ -55,7 +55,8 @@ def simulate(
         default people are drawn from the registry alone, which stands for treatment-resistant depression and lets
         traits vary on their own.
     variant : str
-        Named setting of the contested links; see `kapsim.model.VARIANTS`.
+        Named setting of the contested links; see `kapsim.model.VARIANTS`. 'average' spreads the draws over variants as
+        the calibration weighs them.
     kinetics : str
         Named kinetics, from dose to concentrations; see `kapsim.kinetic_sets`.
     draws : int
@@ -85,7 +86,7 @@ def simulate(
         Where the solution of a patient breaks down: names patient and time.
     """
     say = progress or (lambda _: None)
-    variant_switches(variant)
+    check_variant(variant)
     plan_of = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
     check_protocol(kinetics, plan_of)
     who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
@@ -170,15 +171,15 @@ def simulate_people(
     from kapsim.results import label
 
     say = progress or (lambda _: None)
-    switches = variant_switches(variant)
     taken, people = with_own_medicines(protocol, people)
+    switches = switches_for(variant, people)
     course = build_course(taken, people, resolution, kinetics, at=at)
     # the solver leaves the interpreter free for most of its time: load what labels the results meanwhile
     loading = threading.Thread(target=_load_for_labels, args=(protocol, patient), daemon=True)
     loading.start()
     say("solving")
     states, amounts = integrate(course, people, switches, keep_failures=True, threads=threads)
-    states, amounts = mended(states, amounts, course, taken, people, switches, kinetics=kinetics, resolution=resolution)
+    states, amounts = mended(states, amounts, course, taken, people, variant, kinetics=kinetics, resolution=resolution)
     if not keep_failures:
         check_finite(states, amounts, course)
     loading.join()

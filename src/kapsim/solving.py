@@ -86,7 +86,8 @@ def integrate(
         "volumes": metabolite_volumes(course.kinetics, people),
     }
     if chosen == "compiled":
-        states, amounts = solve_compiled(chain_program(course, switches), batch_work(course, rest, known), threads)
+        program, work = chain_program(course, switches), batch_work(course, rest, known, switches)
+        states, amounts = solve_compiled(program, work, threads)
     else:
         states, amounts = _integrate_with_jax(course, people, switches, rest, known)
     states[0], amounts[0] = rest, 0.0
@@ -116,6 +117,7 @@ def _integrate_with_jax(
     course: Course, people: People, switches: Switches, rest: Array, known: dict[str, Array]
 ) -> tuple[Array, Array]:
     plan = solver_plan(course, known["decay"])
+    # of one variant: the same numbers for everybody
     args = {**known, "switches": np.asarray(switches, dtype=float)}
     start = np.zeros(plan.jumps.shape[1:])
     outputs = len(course.outputs)
@@ -125,7 +127,9 @@ def _integrate_with_jax(
         tables = plan._replace(
             half=plan.half[..., part], jumps=plan.jumps[..., part], coefficients=plan.coefficients[..., part]
         )
-        own = {name: value if name == "switches" else value[..., part] for name, value in args.items()}
+        own = {
+            name: value if name == "switches" and value.ndim == 1 else value[..., part] for name, value in args.items()
+        }
         return Task(tables, rest[:, part], start[..., part], own)
 
     solved = solve(_rates, drugs_seen(course.seen), [task(part) for part in split(people.size)], padded)

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.averaging import check_variant
 from kapsim.engine.grid import Resolution
 from kapsim.engine.runtime import cores
 from kapsim.errors import InputError
 from kapsim.kinetic_sets import DEFAULT, check_protocol
-from kapsim.model import variant_switches
 from kapsim.outcomes import Endpoint, endpoints
 from kapsim.patient import Patient
 from kapsim.patient.sampling import PATIENTS_PER_DRAW, Keyed, People, sample_people
@@ -154,7 +154,7 @@ def stream_population(
         raise InputError(f"count: {count} is not at least 1")
     if block < 1 or block % PATIENTS_PER_DRAW:
         raise InputError(f"block: {block} is no positive multiple of {PATIENTS_PER_DRAW}")
-    variant_switches(variant)
+    check_variant(variant)
     check_protocol(kinetics, protocol)
     hours = (population_hours(protocol) if at is None else np.asarray(at, dtype=float)).tolist()
     say = progress or (lambda _: None)

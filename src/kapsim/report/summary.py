@@ -6,7 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kapsim.applicability import Applicability
+from kapsim.averaging import structural_spread
 from kapsim.report.spread import EndpointLike, EndpointSummary, parameter_draws, summarise_endpoint
 from kapsim.report.theme import number_text, percent_text, unit_text
 from kapsim.sentinels import SolutionError
@@ -90,6 +93,23 @@ def evidence_lines(dataset: xr.Dataset) -> list[str]:
     return [] if found is None else [f"evidence, {line}" for line in found.lines()]
 
 
+def structure_lines(dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike]) -> list[str]:
+    """Return what variants differ by in each endpoint in points, a line each; none for results of one variant."""
+    if "variant_number" not in dataset.coords:
+        return []
+    number = dataset["variant_number"]
+    meanings = str(number.attrs["flag_meanings"]).split()
+    names = [meanings[int(value)] for value in number.values]
+    found = []
+    for name, endpoint in endpoints.items():
+        if shown_unit(summarise_endpoint(endpoint, parameter_draws(dataset))) != "points":
+            continue
+        spread = structural_spread(names, dataset["parameter_draw"].values, np.asarray(endpoint.values, dtype=float))
+        if spread is not None:
+            found.append(spread.line(name, "points"))
+    return found
+
+
 def run_applicability(dataset: xr.Dataset) -> Applicability | None:
     """Return how far the run stands from the evidence, None for results that do not say."""
     text = dataset.attrs.get("applicability")
@@ -123,7 +143,7 @@ def print_summary(
     left = share_beyond_surface(dataset)
     if left > 0.0:
         out.print(BEYOND_SURFACE.format(share=percent_text(left)), style="dim", highlight=False)
-    for line in evidence_lines(dataset):
+    for line in (*structure_lines(dataset, endpoints), *evidence_lines(dataset)):
         out.print(line, highlight=False, markup=False)
     error = run_solution_error(dataset)
     if error is not None:
