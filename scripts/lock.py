@@ -46,7 +46,7 @@ LOCKS = (
         ("build", "test", "lint"),
         runtime=True,
         constraint="demo.lock",
-        extras=("brain", "exchange", "fit"),
+        extras=("brain", "dask", "exchange", "fit", "trial"),
     ),
 )
 

@@ -38,3 +38,33 @@ class SolverError(KapsimError):
 
 class FixedPointError(KapsimError):
     """A resting state of the cortex does not hold, or cannot be followed to where it was to go."""
+
+
+class RunError(KapsimError):
+    """A run in shards cannot go on: the work of a shard failed, or kept killing its worker.
+
+    Parameters
+    ----------
+    message : str
+    exit_status : int, optional
+        What the command line leaves with; where an error of kapsim's own stopped the work, that of the error.
+    """
+
+    def __init__(self, message: str, exit_status: int = 1) -> None:
+        self.exit_status = exit_status
+        super().__init__(message)
+
+
+class StoppedError(KapsimError):
+    """Someone stopped a run on purpose, and what was finished is kept.
+
+    Parameters
+    ----------
+    message : str
+    signal_number : int
+        The signal that stopped it; the command line leaves with 128 plus this number, as shells expect.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        self.exit_status = 128 + signal_number
+        super().__init__(message)

@@ -14,6 +14,7 @@ from kapsim.errors import InputError
 _ADVICE = {
     errno.ENOSPC: "free some space, or write elsewhere",
     errno.EDQUOT: "free some space, or write elsewhere",
+    errno.EFBIG: "files may not grow this large here; write smaller ones, or elsewhere",
     errno.ENOENT: "make its folder first, or give a file in an existing one",
     errno.ENOTDIR: "part of the path is a file; give a folder",
     errno.EEXIST: "there is a file of that name; give a folder",
@@ -29,7 +30,18 @@ def os_error(path: object, doing: str, error: OSError) -> InputError:
     return InputError(f"{path}: cannot be {doing} ({reason}); {advice}")
 
 
-def write_together(contents: Mapping[Path, bytes]) -> None:
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk, so that a file in it is found again after a power cut."""
+    if os.name == "nt":
+        return  # there is no way to open a folder there, and the file system looks after its names
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_together(contents: Mapping[Path, bytes], *, lasting: bool = False) -> None:
     """Write files so that all of them appear complete, or none.
 
     Each is written under a temporary name in its own folder and flushed to the disk; only when all are there do they
@@ -39,6 +51,9 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     ----------
     contents : mapping of Path to bytes
         What to write where; the folders must exist.
+    lasting : bool, optional
+        Come back only when the names, too, are on the disk. Where that alone fails, the files stand under their names
+        all the same.
 
     Raises
     ------
@@ -61,6 +76,8 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
             complete[target].chmod(0o644)
         for target, temporary in complete.items():
             temporary.replace(target)
+        for folder in {path.parent for path in complete} if lasting else ():
+            sync_folder(folder)
     except OSError as error:
         raise os_error(target, "written", error) from None
     finally:
