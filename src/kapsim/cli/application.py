@@ -18,6 +18,7 @@ from kapsim.cli import (
     exporting,
     listings,
     runs,
+    serving,
     tables,
     validating,
 )
@@ -42,6 +43,7 @@ app.command(epilog=NOTE)(tables.events)
 app.add_typer(exporting.export_app, epilog=NOTE)
 app.command(epilog=NOTE)(brain.brain)
 app.command(epilog=NOTE)(checking.check)
+app.command(epilog=NOTE)(serving.serve)
 app.command(epilog=NOTE)(validating.validate)
 app.command(epilog=NOTE)(calibrating.calibrate)
 app.add_typer(listings.protocols_app, epilog=NOTE)
