@@ -31,11 +31,20 @@ LIMITS = {
 }
 USERS, PAUSE_S = 20, 6.0
 _COURSE = "/?preset=single_infusion"
-# Sets `window.drawn` to when the plot next changed, in the page's own clock.
+# Sets `window.drawn` to when the first frame after a change of a curve was painted, in the page's own clock.
 _WATCH = """() => {
   const box = document.querySelector('#course .js-plotly-plot');
   window.drawn = 0;
-  box.on('plotly_afterplot', () => { window.drawn = performance.now(); });
+  new MutationObserver(() => {
+    if (window.pressed && !window.drawn && !window.painting) {
+      window.painting = true;
+      requestAnimationFrame(() => {
+        const channel = new MessageChannel();
+        channel.port1.onmessage = () => { window.drawn = performance.now(); window.painting = false; };
+        channel.port2.postMessage(0);
+      });
+    }
+  }).observe(box, {subtree: true, attributes: true, attributeFilter: ['d']});
   document.addEventListener('keydown', () => { window.pressed = performance.now(); window.drawn = 0; }, true);
 }"""
 

@@ -31,6 +31,19 @@ NARROW, WIDE = 390, 1280
 MEDIAN = (
     "() => Array.from(document.querySelector('#course .js-plotly-plot')._fullData[26].y).map(v => v.toFixed(3)).join()"
 )
+# Keeps the first path that the curve is drawn by from now on; Plotly draws it again when the control has come to rest.
+WATCH_CURVE = """() => {
+  const box = document.querySelector('#course .js-plotly-plot');
+  const curve = box.querySelector('.trace' + box._fullData[26].uid + ' .js-line');
+  new MutationObserver(() => { window.first = window.first || curve.getAttribute('d'); })
+    .observe(curve, {attributes: true, attributeFilter: ['d']});
+}"""
+FIRST_DRAWN = "() => [...window.first.matchAll(/,(-?[0-9.]+)/g)].map(found => Number(found[1]))"
+# The heights at which its numbers stand on their axis.
+EXPECTED = """() => {
+  const box = document.querySelector('#course .js-plotly-plot');
+  return Array.from(box._fullData[26].y).map(value => box._fullLayout.yaxis10.l2p(value));
+}"""
 
 
 def chromium() -> str:
@@ -157,16 +170,20 @@ def press(page: Page, name: str, keys: str, nth: int = 0) -> None:
     """Move a slider by the keyboard and wait until the address holds what it says now."""
     slider = page.get_by_role("slider", name=name).nth(nth)
     slider.focus()
-    before = page.url
+    before, curve = page.url, page.evaluate(MEDIAN)
     slider.press(keys)
     page.wait_for_function("before => location.href !== before", arg=before)
+    # drawn at once, and told to Plotly when the slider has come to rest
+    page.wait_for_function(f"before => ({MEDIAN})() !== before", arg=curve)
 
 
 def test_a_slider_moved_by_the_keyboard_changes_the_plots_and_the_address(wide: Watched) -> None:
     page = wide.go("/?preset=single_infusion")
     before = page.evaluate(MEDIAN)
+    page.evaluate(WATCH_CURVE)
     press(page, "Dose (mg/kg)", "ArrowRight")
     assert page.evaluate(MEDIAN) != before
+    assert page.evaluate(FIRST_DRAWN) == pytest.approx(page.evaluate(EXPECTED), abs=0.02)
     assert "per_kg=0.55" in page.url
     expect(page.locator("#a-standing")).to_contain_text("A course of its own")
     moved, link = page.evaluate(MEDIAN), page.url

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import xarray as xr
+from dash import no_update
 
 from kapsim.app import figures, solving
 from kapsim.app.address import View
@@ -72,18 +74,32 @@ def test_the_cohort_is_that_of_the_command(shown: xr.Dataset) -> None:
 
 def test_a_change_of_numbers_is_the_same_figure(desk: Desk, controls: Controls, shown: xr.Dataset) -> None:
     view = View(controls)
-    whole, kind = draw(desk, view, "light", None)
-    change, again = draw(desk, view, "light", kind)
+    whole, ranges, kind = draw(desk, view, "light", None)
+    nothing, numbers, again = draw(desk, view, "light", kind)
+    assert nothing is no_update
     assert again == kind
-    operations = change.to_plotly_json()["operations"]
-    for item in operations:
-        _, number, key = item["location"]
-        assert whole["data"][number][key] == item["params"]["value"]
-    assert {item["location"][1] for item in operations} == set(range(len(whole["data"])))
+    assert len(numbers["traces"]) == len(whole["data"])
+    for trace, drawn in zip(numbers["traces"], whole["data"], strict=True):
+        assert trace.items() <= drawn.items()
+    assert ranges == {"ranges": numbers["ranges"]}
+    assert {name: whole["layout"][name]["range"] for name in numbers["ranges"]} == numbers["ranges"]
     # whatever else the picture depends on makes a whole figure
     assert isinstance(draw(desk, view, "dark", kind)[0], dict)
     assert isinstance(draw(desk, View(controls, controls), "light", kind)[0], dict)
     assert isinstance(draw(desk, View(controls, None, "hours"), "light", kind)[0], dict)
+
+
+def test_no_curve_leaves_its_axis(desk: Desk, controls: Controls, shown: xr.Dataset) -> None:
+    for results in ([shown], [shown, shown]):
+        found = figures.figure(results, "weeks")
+        assert set(found.numbers.ranges) == {
+            f"yaxis{row}" for row in range(2, 2 + len(figures.ROWS) + len(results) - 1)
+        }
+        for trace in found.figure["data"]:
+            if trace["mode"] == "lines":
+                low, high = found.numbers.ranges[f"yaxis{trace['yaxis'][1:]}"]
+                values = np.frombuffer(base64.b64decode(trace["y"]["bdata"]), "<f4")
+                assert low < values.min() <= values.max() < high
 
 
 def test_a_course_compared_with_itself_differs_in_nothing(desk: Desk, controls: Controls, shown: xr.Dataset) -> None:

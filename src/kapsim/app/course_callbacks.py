@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dash import ClientsideFunction, Input, Output, Patch, State, html, no_update
+from dash import ClientsideFunction, Input, Output, State, no_update
 
 from kapsim.app import address, figures, parts
 from kapsim.app.address import WINDOWS, View
 from kapsim.app.controls import NAMES, Controls, checked, is_named, preset_controls
-from kapsim.app.course_page import FIRST, PEOPLE_INPUTS, SECOND, SLIDERS
+from kapsim.app.course_page import FIRST, PEOPLE_INPUTS, SECOND, second_form
 from kapsim.app.solving import BusyError, Desk, solved
 from kapsim.errors import InputError, KapsimError
 from kapsim.report.theme import template
@@ -33,7 +33,9 @@ def _property(name: str) -> str:
 
 
 def _inputs(prefix: str) -> dict[str, Any]:
-    return {name: Input(f"{prefix}-{name}", _property(name)) for name in _MOVED}
+    # the second course has no controls until it is asked for
+    there = prefix == FIRST
+    return {name: Input(f"{prefix}-{name}", _property(name), allow_optional=not there) for name in _MOVED}
 
 
 def controls_from(values: Mapping[str, Any], preset: Any) -> Controls:
@@ -57,8 +59,8 @@ def controls_from(values: Mapping[str, Any], preset: Any) -> Controls:
     return checked({"preset": preset, **given})
 
 
-def draw(desk: Desk, view: View, scheme: str, kind: Any) -> tuple[Any, list[Any]]:
-    """Return the figure of a view, whole or as a change of numbers to one of `kind`, and the kind it now is.
+def draw(desk: Desk, view: View, scheme: str, kind: Any) -> tuple[Any, dict[str, Any], list[Any]]:
+    """Return the figure of a view, or nothing new of it where one of `kind` is there; its numbers; the kind it now is.
 
     Raises
     ------
@@ -69,14 +71,11 @@ def draw(desk: Desk, view: View, scheme: str, kind: Any) -> tuple[Any, list[Any]
     axis = figures.time_axis(results, view.window)
     now = [*figures.kind_of(results, axis), scheme]
     if now == kind:
-        change = Patch()
-        for number, trace in enumerate(figures.traces(results, axis)):
-            for key, value in trace.items():
-                change["data"][number][key] = value
-        return change, now
+        found = figures.numbers(results, axis)
+        return no_update, found._asdict(), now
     drawn = figures.figure(results, view.window)
     drawn.figure["layout"]["template"] = template(scheme)
-    return drawn.figure, now
+    return drawn.figure, {"ranges": drawn.numbers.ranges}, now
 
 
 def results_of(desk: Desk, view: View) -> list[xr.Dataset]:
@@ -85,8 +84,8 @@ def results_of(desk: Desk, view: View) -> list[xr.Dataset]:
     return [solved(desk, controls) for controls in courses]
 
 
-def endpoint_table(results: list[xr.Dataset]) -> Any:
-    """Return the endpoints of the courses side by side, and how far they stand from the evidence."""
+def endpoint_table(results: list[xr.Dataset]) -> dict[str, Any]:
+    """Return the endpoints of the courses side by side, and in lines how far they stand from the evidence."""
     from kapsim.outcomes import endpoints
     from kapsim.report.spread import parameter_draws, summarise_endpoint
     from kapsim.report.summary import evidence_lines, range_text, shown_unit, value_text
@@ -107,11 +106,12 @@ def endpoint_table(results: list[xr.Dataset]) -> Any:
             cells.append(f"{value_text(row)} ({range_text(row)})" if row.count else "–")
         rows.append([words, *cells])
     headings = ["endpoint", *figures.COURSES[: len(results)]]
-    lines = [html.Li(line) for line in evidence_lines(results[0])]
-    return [
-        parts.table("Endpoints: median over people (5 % to 95 %); of yes or no, the share", headings, rows),
-        html.Ul(lines, className="soft"),
-    ]
+    return {
+        "caption": "Endpoints: median over people (5 % to 95 %); of yes or no, the share",
+        "headings": headings,
+        "rows": rows,
+        "lines": evidence_lines(results[0]),
+    }
 
 
 def standing(controls: Controls) -> str:
@@ -128,6 +128,7 @@ def connect(app: Dash, desk: Desk) -> None:
         output={
             "figure": Output("course", "figure"),
             "style": Output("course", "style"),
+            "numbers": Output("numbers", "data"),
             "shown": Output("shown", "data"),
             "kind": Output("kind", "data"),
             "problem": Output("course-problem", "children"),
@@ -142,7 +143,10 @@ def connect(app: Dash, desk: Desk) -> None:
             "window": Input("window", "value"),
             "scheme": Input("scheme", "data"),
             "again": Input("again", "n_intervals"),
-            "presets": [State(f"{FIRST}-preset", "value"), State(f"{SECOND}-preset", "value")],
+            "presets": [
+                State(f"{FIRST}-preset", "value"),
+                State(f"{SECOND}-preset", "value", allow_optional=True),
+            ],
             "kind": State("kind", "data"),
         },
     )
@@ -156,57 +160,70 @@ def connect(app: Dash, desk: Desk) -> None:
         presets: Any,
         kind: Any,
     ) -> dict[str, Any]:
-        nothing = dict.fromkeys(("figure", "style", "shown", "kind", "first", "second"), no_update)
+        nothing = dict.fromkeys(("figure", "style", "numbers", "shown", "kind", "first", "second"), no_update)
         try:
             course = controls_from(first, presets[0])
-            other = controls_from(second, presets[1]) if compare is True else None
+            both = compare is True and presets[1] is not None
+            other = controls_from(second, presets[1]) if both else None
             if window not in WINDOWS:
                 raise InputError(f"window: {' or '.join(WINDOWS)}")
             view = View(course, other, window)
-            drawn, now = draw(desk, view, "dark" if scheme == "dark" else "light", kind)
+            drawn, numbers, now = draw(desk, view, "dark" if scheme == "dark" else "light", kind)
         except KapsimError as error:
             return {**nothing, "problem": str(error), "settled": not isinstance(error, BusyError)}
         return {
             "figure": drawn,
-            "style": {"height": f"{figures.height(now[0])}px"},
+            "numbers": numbers,
+            # only with a whole figure: a change of style has it drawn once more
+            "style": no_update if now == kind else {"height": f"{figures.height(now[0])}px"},
             "shown": address.written(view),
-            "kind": now,
+            "kind": no_update if now == kind else now,
             "problem": "",
             "settled": True,
             "first": standing(course),
             "second": "" if other is None else standing(other),
         }
 
-    @app.callback(
-        Output("endpoints", "children"),
-        Output("course-table", "children"),
-        Input("shown", "data"),
-        prevent_initial_call=True,
-    )
+    app.clientside_callback(ClientsideFunction("kapsim", "redraw"), Input("numbers", "data"))
+
+    @app.callback(Output("tables", "data"), Input("shown", "data"), prevent_initial_call=True)
     def told(query: Any) -> Any:
         try:
             view = address.read(query if isinstance(query, str) else "")
             results = results_of(desk, view)
         except KapsimError as error:
-            return parts.notice(str(error)), ""
+            return {"endpoints": {"problem": str(error)}, "course-table": {}}
         headings, cells = figures.table(results, view.window)
-        return endpoint_table(results), parts.table("Median over people (5 % to 95 %)", headings, cells)
+        return {
+            "endpoints": endpoint_table(results),
+            "course-table": {"caption": "Median over people (5 % to 95 %)", "headings": headings, "rows": cells},
+        }
+
+    # the tables have hundreds of cells, each of which would have to be asked at every change of anything
+    app.clientside_callback(ClientsideFunction("kapsim", "tables"), Input("tables", "data"))
+
+    @app.callback(
+        Output("second", "children"),
+        Output("second", "style"),
+        Input("compare", "checked"),
+        State("shown", "data"),
+        State(f"{SECOND}-preset", "value", allow_optional=True),
+        prevent_initial_call=True,
+    )
+    def unfold(compare: Any, query: Any, there: Any) -> Any:
+        if compare is not True:
+            return no_update, {"display": "none"}
+        if there is not None:
+            return no_update, {}
+        try:
+            return second_form(address.read(query if isinstance(query, str) else "").course), {}
+        except InputError as error:
+            return parts.notice(str(error)), {}
 
     for prefix in (FIRST, SECOND):
         _connect_form(app, prefix)
 
-    app.clientside_callback(
-        ClientsideFunction("kapsim", "remember"),
-        Output("export-protocol", "href"),
-        Output("export-results", "href"),
-        Output("export-report", "href"),
-        Output("export-link", "href"),
-        Input("shown", "data"),
-        prevent_initial_call=True,
-    )
-    app.clientside_callback(
-        ClientsideFunction("kapsim", "unfold"), Output("second", "style"), Input("compare", "checked")
-    )
+    app.clientside_callback(ClientsideFunction("kapsim", "remember"), Input("shown", "data"), prevent_initial_call=True)
     app.clientside_callback(
         ClientsideFunction("kapsim", "picture"),
         Output("picture-done", "children"),
@@ -217,7 +234,7 @@ def connect(app: Dash, desk: Desk) -> None:
 
 
 def _connect_form(app: Dash, prefix: str) -> None:
-    """Put in what belongs to the controls of one course: presets, values beside sliders, which fields apply."""
+    """Put in what belongs to the controls of one course: presets, and which fields apply."""
 
     @app.callback(
         output={name: Output(f"{prefix}-{name}", _property(name)) for name in _MOVED if name not in PEOPLE_INPUTS},
@@ -237,12 +254,6 @@ def _connect_form(app: Dash, prefix: str) -> None:
             for name in wanted
         }
 
-    for name in SLIDERS:
-        app.clientside_callback(
-            ClientsideFunction("kapsim", "say"),
-            Output(f"{prefix}-{name}-text", "children"),
-            Input(f"{prefix}-{name}", "value"),
-        )
     app.clientside_callback(
         ClientsideFunction("kapsim", "fields"),
         *(Output(f"{prefix}-{name}-field", "style") for name in ("per_kg", "milligrams", "infusion")),

@@ -70,7 +70,6 @@ def bounds(name: str) -> tuple[float, float]:
 
 def page(view: View, problem: str = "") -> list[Any]:
     """Return the page for a view; `problem` says what was wrong with the address that asked for it."""
-    other = view.other or view.course
     return shell.page(
         "/",
         [
@@ -88,11 +87,9 @@ def page(view: View, problem: str = "") -> list[Any]:
                             dmc.Switch(
                                 id="compare", label="Compare with a second course", checked=view.other is not None
                             ),
-                            html.Div(
-                                _form(SECOND, other, "Second course"),
-                                id="second",
-                                style={} if view.other is not None else {"display": "none"},
-                            ),
+                            html.P(id=f"{SECOND}-standing", className="soft"),
+                            # put together when it is asked for: each control that is there slows every other one
+                            html.Div(None if view.other is None else second_form(view.other), id="second"),
                         ],
                         className="controls",
                     ),
@@ -102,6 +99,11 @@ def page(view: View, problem: str = "") -> list[Any]:
             ),
         ],
     )
+
+
+def second_form(controls: Controls) -> html.Section:
+    """Return the controls of the course that the first is compared with."""
+    return _form(SECOND, controls, "Second course")
 
 
 def _shown(view: View) -> html.Div:
@@ -132,6 +134,8 @@ def _shown(view: View) -> html.Div:
             ),
             dcc.Store(id="shown"),
             dcc.Store(id="kind"),
+            dcc.Store(id="numbers"),
+            dcc.Store(id="tables"),
             # asks again where the answer did not come in time
             dcc.Interval(id="again", interval=parts.AGAIN_MS, disabled=True),
             html.Div(id="endpoints"),
@@ -190,7 +194,7 @@ def _form(prefix: str, controls: Controls, title: str) -> html.Section:
         [
             html.H2(title, id=f"{prefix}-title"),
             presets,
-            html.P(id=f"{prefix}-standing", className="soft"),
+            *([html.P(id=f"{prefix}-standing", className="soft")] if prefix == FIRST else []),
             parts.folded(
                 "Doses",
                 [

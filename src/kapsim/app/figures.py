@@ -1,13 +1,14 @@
 """The figure of the course page: one row a link, over one time axis, for one course or two.
 
 The traces of a figure are always the same and stand in the same order, so that moving a control sends their numbers
-alone.
+alone, which the browser draws into the figure that is there (`assets/course.js`).
 """
 
 from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,13 +73,6 @@ _MARKS = (
 Kind = tuple[int, str, float, float]
 
 
-class Drawn(NamedTuple):
-    """A figure as plain data, and what its layout depends on."""
-
-    figure: dict[str, Any]
-    kind: Kind
-
-
 def packed(values: Any) -> dict[str, str]:
     """Return an array as Plotly's base64 array of single precision."""
     single = np.ascontiguousarray(values, dtype="<f4")
@@ -99,14 +93,39 @@ def kind_of(results: Results, axis: TimeAxis) -> Kind:
     return len(results), axis.unit, axis.one(axis.start_h), axis.one(axis.end_h)
 
 
-def traces(results: Results, axis: TimeAxis) -> list[dict[str, Any]]:
-    """Return the numbers of every trace, `x` and `y` and what else moves with them, in the order of `figure`."""
+class Numbers(NamedTuple):
+    """What changes in a figure when a control moves.
+
+    Attributes
+    ----------
+    traces : list of dict
+        `x` and `y` of every trace and what else moves with them, in the order of `figure`.
+    ranges : dict of str to list of float
+        Least and most of each vertical axis, by its name in a layout.
+    """
+
+    traces: list[dict[str, Any]]
+    ranges: dict[str, list[float]]
+
+
+class Drawn(NamedTuple):
+    """A figure as plain data, and what its layout depends on."""
+
+    figure: dict[str, Any]
+    kind: Kind
+    numbers: Numbers
+
+
+def numbers(results: Results, axis: TimeAxis) -> Numbers:
+    """Return the numbers of a figure."""
     found: list[dict[str, Any]] = []
+    ends: dict[str, list[float]] = {}
     for dataset in results:
         clock = times(dataset)
         view = window(clock, axis.start_h, axis.end_h)
-        for name, _ in ROWS:
+        for row, (name, _) in enumerate(ROWS):
             curve = bands(clock[view], course(dataset, name)[:, view], limit=_POINTS)
+            ends.setdefault(f"yaxis{row + 2}", []).extend((curve.quantiles.min(), curve.quantiles.max()))
             x = axis.scaled(curve.time)
             both = packed(np.concatenate((x, x[::-1])))
             for low, high in ((0, 4), (1, 3)):
@@ -115,6 +134,7 @@ def traces(results: Results, axis: TimeAxis) -> list[dict[str, Any]]:
             found.append({"x": packed(x), "y": packed(curve.quantiles[2])})
     if len(results) == 2:
         hours, middle, lower, upper = difference(results[0], results[1], axis)
+        ends[f"yaxis{len(ROWS) + 2}"] = [float(lower.min()), float(upper.max())]
         x = axis.scaled(hours)
         found.append({"x": packed(np.concatenate((x, x[::-1]))), "y": packed(np.concatenate((upper, lower[::-1])))})
         found.append({"x": packed(x), "y": packed(middle)})
@@ -130,7 +150,17 @@ def traces(results: Results, axis: TimeAxis) -> list[dict[str, Any]]:
                     "text": [html.escape(str(event.get("label") or word), quote=False) for event in events],
                 }
             )
-    return found
+    return Numbers(found, {name: _round_range(min(values), max(values)) for name, values in ends.items()})
+
+
+def _round_range(low: float, high: float) -> list[float]:
+    """Return a range in whole steps around two numbers, so that an axis stays as it is while little changes."""
+    span = max(high - low, 0.02 * max(abs(low), abs(high)), 1e-6)
+    power = 10.0 ** math.floor(math.log10(span))
+    step = power * next(size for size in (0.25, 0.5, 1.0, 2.5) if 4.0 * size * power >= span)
+    # a curve that touches its axis is not seen there
+    lower, upper = math.floor((low - 0.03 * span) / step), math.ceil((high + 0.03 * span) / step)
+    return [float(f"{lower * step:.6g}"), float(f"{upper * step:.6g}")]
 
 
 def difference(first: xr.Dataset, second: xr.Dataset, axis: TimeAxis) -> tuple[Floats, Floats, Floats, Floats]:
@@ -153,7 +183,10 @@ def figure(results: Results, shown: Window) -> Drawn:
     """Return the whole figure."""
     axis = time_axis(results, shown)
     rows = [*ROWS, *([("madrs", "MADRS, second course minus first")] if len(results) == 2 else [])]
+    found = numbers(results, axis)
     layout = _layout(results[0], rows, axis)
+    for name, ends in found.ranges.items():
+        layout[name]["range"] = ends
     looks: list[dict[str, Any]] = []
     for number in range(len(results)):
         for row in range(len(ROWS)):
@@ -162,8 +195,8 @@ def figure(results: Results, shown: Window) -> Drawn:
         looks += _looks(1, f"y{len(rows) + 1}", unit_of(results[0], "madrs"), axis)[1:]
     for number in range(len(results)):
         looks += [_mark(number, word, colour, symbol, axis) for _, word, colour, symbol in _MARKS]
-    data = [{**look, **numbers} for look, numbers in zip(looks, traces(results, axis), strict=True)]
-    return Drawn({"data": data, "layout": layout}, kind_of(results, axis))
+    data = [{**look, **trace} for look, trace in zip(looks, found.traces, strict=True)]
+    return Drawn({"data": data, "layout": layout}, kind_of(results, axis), found)
 
 
 def unit_of(dataset: xr.Dataset, name: str) -> str:
@@ -212,7 +245,8 @@ def _layout(dataset: xr.Dataset, rows: Sequence[tuple[str, str]], axis: TimeAxis
         "autosize": True,
         "margin": {"l": 52, "r": 12, "t": _TOP, "b": _BOTTOM},
         "template": template("light"),
-        "xaxis": axis.layout(f"y{len(rows) + 1}"),
+        # room for the numbers is in the margins: working it out would cost a third of the time of a redraw
+        "xaxis": {**axis.layout(f"y{len(rows) + 1}"), "automargin": False},
         "yaxis": {"domain": [1 - _STRIP / inner, 1], "range": [0, 1], "visible": False, "fixedrange": True},
         "legend": {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "font": {"size": 12}},
         "annotations": [],
@@ -226,6 +260,7 @@ def _layout(dataset: xr.Dataset, rows: Sequence[tuple[str, str]], axis: TimeAxis
             "domain": [max(0.0, 1 - (top + _ROW) / inner), 1 - top / inner],
             "zeroline": True,
             "nticks": 4,
+            "automargin": False,
         }
         layout["annotations"].append(
             {

@@ -13,7 +13,7 @@ from kapsim.evidence import load_parameters
 from kapsim.mechanisms.base import Setting
 from kapsim.model import Model, unflatten, variant_switches
 from kapsim.scales import window_mean
-from kapsim.simulation import integrate
+from kapsim.solving import integrate
 
 Array = NDArray[np.float64]
 

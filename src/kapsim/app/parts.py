@@ -59,7 +59,9 @@ def slider(identity: str, label: str, value: float, low: float, high: float, ste
     """Return a labelled slider with its value beside the label."""
     return html.Div(
         [
-            html.Div([html.Span(label), html.Output(f"{value:g}", id=f"{identity}-text")], className="label"),
+            label,
+            # what runs in the browser keeps it at the value
+            html.Output(f"{value:g}"),
             dmc.Slider(
                 id=identity,
                 value=value,
@@ -73,7 +75,7 @@ def slider(identity: str, label: str, value: float, low: float, high: float, ste
             ),
         ],
         id=f"{identity}-field",
-        className="field",
+        className="field slid",
     )
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from kapsim.app.controls import FIRST, Controls, patient_of, preset_controls, protocol_of
 from kapsim.engine.grid import Resolution
 from kapsim.errors import KapsimError
+from kapsim.model import variant_switches
+from kapsim.solving import Prepared, prepare
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,8 +28,8 @@ Found = TypeVar("Found")
 
 #: People of a course on the page: the first of those whom `kapsim run --draws` simulates.
 PEOPLE = 64
-#: Coarser than a run: between doses by steps of hours. What that costs in MADRS is tested.
-RESOLUTION = Resolution(sharp=32, soft=256, growth=5, largest=8192, block=256)
+#: Coarser than a run, which takes nearly three times as many steps. What that costs in MADRS is tested.
+RESOLUTION = Resolution(sharp=4, soft=64, growth=12, largest=4096, block=256)
 #: Seconds that a request waits for its course, and for a report.
 DEADLINE_S, LONG_DEADLINE_S = 30.0, 120.0
 #: Variables that the page shows or counts endpoints from.
@@ -142,12 +144,7 @@ def question(controls: Controls) -> Question:
     InputError
         Where the controls do not go together.
     """
-    patient = patient_of(controls)
-    return Question(
-        protocol_of(controls).to_yaml(),
-        "" if patient is None else patient.model_dump_json(exclude_none=True),
-        controls.variant,
-    )
+    return Question(protocol_of(controls).to_yaml(), _described(controls), controls.variant)
 
 
 def solved(desk: Desk, controls: Controls, deadline_s: float = DEADLINE_S) -> xr.Dataset:
@@ -172,15 +169,26 @@ def _simulate(controls: Controls) -> xr.Dataset:
         patient_of(controls),
         variant=controls.variant,
         resolution=RESOLUTION,
+        prepared=_prepared(_described(controls), controls.variant),
+        variables=SHOWN,
     )
-    kept = results[list(SHOWN)]
-    return kept.copy(data={name: kept[name].values.astype(np.float32) for name in SHOWN})
+    return results.copy(data={name: values.values.astype(np.float32) for name, values in results.items()})
+
+
+def _described(controls: Controls) -> str:
+    patient = patient_of(controls)
+    return "" if patient is None else patient.model_dump_json(exclude_none=True)
 
 
 def cohort(controls: Controls) -> People:
     """Return the people of a course: the same under every treatment."""
-    patient = patient_of(controls)
-    return _cohort("" if patient is None else patient.model_dump_json(exclude_none=True))
+    return _cohort(_described(controls))
+
+
+@functools.lru_cache(maxsize=16)
+def _prepared(patient: str, variant: str) -> Prepared:
+    """Return what the solver takes from people: a control of the treatment leaves it as it is."""
+    return prepare(_cohort(patient), variant_switches(variant))
 
 
 @functools.lru_cache(maxsize=16)
