@@ -73,7 +73,7 @@ def one_person(address: str, presses: int) -> tuple[float, list[float], dict[str
     sent: list[str] = []
 
     def keep(request: Request) -> None:
-        if request.method == "POST" and "course.figure" in (request.post_data or ""):
+        if request.method == "POST" and "numbers.data" in (request.post_data or ""):
             sent.append(request.post_data or "")
 
     browser_path = next(
@@ -94,12 +94,12 @@ def one_person(address: str, presses: int) -> tuple[float, list[float], dict[str
         slider = page.get_by_role("slider", name="Dose (mg/kg)").first
         slider.focus()
         found = []
-        for _ in range(presses):
+        for press in range(presses):
             slider.press("ArrowRight")
             page.wait_for_function("() => window.drawn > 0", timeout=60_000)
             found.append(float(page.evaluate("window.drawn - window.pressed")))
-            # the tables below the figure come after it
-            page.wait_for_timeout(400)
+            # the tables below the figure come after it, and after a longer rest Plotly's own bookkeeping
+            page.wait_for_timeout(400 if press % 2 else 1200)
         browser.close()
     return paint, found, json.loads(sent[-1])
 

@@ -158,8 +158,8 @@ def _round_range(low: float, high: float) -> list[float]:
     span = max(high - low, 0.02 * max(abs(low), abs(high)), 1e-6)
     power = 10.0 ** math.floor(math.log10(span))
     step = power * next(size for size in (0.25, 0.5, 1.0, 2.5) if 4.0 * size * power >= span)
-    # a curve that touches its axis is not seen there
-    lower, upper = math.floor((low - 0.03 * span) / step), math.ceil((high + 0.03 * span) / step)
+    # a curve that touches its axis is not seen there, and one a little higher needs no other axis
+    lower, upper = math.floor((low - 0.03 * span) / step), math.ceil((high + 0.15 * span) / step)
     return [float(f"{lower * step:.6g}"), float(f"{upper * step:.6g}")]
 
 

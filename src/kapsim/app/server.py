@@ -31,6 +31,8 @@ def make_app(desk: Desk, slow: Desk, hosts: Sequence[str]) -> Dash:
     hosts : sequence of str
         Names with ports under which it may be asked; empty takes any.
     """
+    # before there are threads: Plotly looks into pandas, which xarray brings, and may not find it half loaded
+    import xarray  # noqa: F401
     from dash import ClientsideFunction, Dash, Input, Output
 
     from kapsim.app import (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from kapsim.app.controls import FIRST, Controls, patient_of, preset_controls, protocol_of
+from kapsim.app.controls import FIRST, Controls, is_named, patient_of, preset_controls, protocol_of
 from kapsim.engine.grid import Resolution
 from kapsim.errors import KapsimError
 from kapsim.model import variant_switches
@@ -51,14 +51,14 @@ class Question:
 
     Parameters
     ----------
-    protocol : str
-        The protocol as the text of a file.
+    treatment : tuple
+        The name of a protocol, or what the controls say where they were moved.
     patient : str
         The patient as JSON, empty where all is drawn.
     variant : str
     """
 
-    protocol: str
+    treatment: tuple[Any, ...]
     patient: str
     variant: str
 
@@ -144,7 +144,8 @@ def question(controls: Controls) -> Question:
     InputError
         Where the controls do not go together.
     """
-    return Question(protocol_of(controls).to_yaml(), _described(controls), controls.variant)
+    treatment = (controls.preset,) if is_named(controls) else tuple(controls.treatment.values())
+    return Question(treatment, _described(controls), controls.variant)
 
 
 def solved(desk: Desk, controls: Controls, deadline_s: float = DEADLINE_S) -> xr.Dataset:

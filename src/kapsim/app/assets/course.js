@@ -48,20 +48,30 @@
     });
   }
 
-  // The axes to change for new ranges. One that the reader has zoomed into stays as it is. While a control moves, an
-  // axis changes only where a curve would leave it, and then goes further than it must, as each change costs a redraw.
+  // The axes to change for new ranges. One that the reader has zoomed into stays as it is. While a control moves, axes
+  // change only where a curve would leave one, as each change costs a redraw; then all whose curves come close to their
+  // ends go further than they must.
   function axes(box, ranges, late) {
-    var change = {};
+    var change = {}, leaves = false;
     Object.keys(ranges).forEach(function (name) {
       var axis = box._fullLayout[name], now = axis.range, wanted = ranges[name].slice();
       if (asked[name] && !same(asked[name], now)) { return; }
-      var fits = wanted[0] >= now[0] && wanted[1] <= now[1], span = wanted[1] - wanted[0];
-      if (fits && !(late && now[1] - now[0] > 2 * span)) { return; }
-      if (!late && wanted[0] < now[0]) { wanted[0] = wanted[0] < 0 ? wanted[0] - 0.5 * span : wanted[0]; }
-      if (!late && wanted[1] > now[1]) { wanted[1] += 0.5 * span; }
-      change[name + ".range"] = asked[name] = wanted;
-      axis._rangeInitial0 = wanted[0];
-      axis._rangeInitial1 = wanted[1];
+      var span = wanted[1] - wanted[0], near = 0.15 * span;
+      var out = wanted[0] < now[0] || wanted[1] > now[1];
+      leaves = leaves || out;
+      var low = wanted[0] - (wanted[0] < 0 ? near : 0) < now[0], high = wanted[1] + near > now[1];
+      if (late ? !out && now[1] - now[0] <= 2 * span : !low && !high) { return; }
+      if (!late) {
+        wanted = [low ? wanted[0] - (wanted[0] < 0 ? 0.5 * span : 0) : now[0], high ? wanted[1] + 0.5 * span : now[1]];
+      }
+      change[name + ".range"] = wanted;
+    });
+    if (!late && !leaves) { return {}; }
+    Object.keys(change).forEach(function (key) {
+      var name = key.split(".")[0], axis = box._fullLayout[name];
+      asked[name] = change[key];
+      axis._rangeInitial0 = change[key][0];
+      axis._rangeInitial1 = change[key][1];
     });
     return change;
   }
