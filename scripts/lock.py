@@ -46,7 +46,7 @@ LOCKS = (
         ("build", "test", "lint"),
         runtime=True,
         constraint="demo.lock",
-        extras=("brain", "dask", "exchange", "fit", "trial"),
+        extras=("brain", "dask", "exchange", "fit", "trial", "web"),
     ),
 )
 

@@ -187,7 +187,7 @@ def build_course(
         wanted |= {start + to_ticks(early) for start in starts for early in EARLY_HOURS}
         wanted |= set(range(0, horizon, to_ticks(EVERY_HOURS)))
     outputs = grid.nearest(tick for tick in wanted if tick <= horizon)
-    settings = [_setting(protocol, spans, int(tick)) for tick in grid.ticks[:-1]]
+    settings = _settings(protocol, spans, grid.ticks[:-1])
     total = np.zeros(people.size)
     for dose, own in zip(doses, parts, strict=True):
         total += sum(part.milligrams for part in own) * (dose.drug in S_SHARE)
@@ -349,6 +349,13 @@ def _spans(protocol: Regimen) -> list[tuple[int, int, str, float]]:
         if field in Setting._fields:
             spans.append((item.start_h, item.end_h, field, 1.0))
     return [(to_ticks(start), to_ticks(end), field, level) for start, end, field, level in spans]
+
+
+def _settings(protocol: Regimen, spans: list[tuple[int, int, str, float]], ticks: NDArray[np.int64]) -> list[Setting]:
+    """Return what holds from each of `ticks` on: the same from one start or end of a span to the next."""
+    edges = np.unique(np.asarray([0, *(tick for start, end, _, _ in spans for tick in (start, end))]))
+    between = [_setting(protocol, spans, int(tick)) for tick in edges]
+    return [between[place] for place in np.searchsorted(edges, ticks, side="right") - 1]
 
 
 def _setting(protocol: Regimen, spans: list[tuple[int, int, str, float]], tick: int) -> Setting:

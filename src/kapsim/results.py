@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,6 +106,7 @@ def label(
     *,
     met: Patient | None = None,
     keep_failures: bool = False,
+    variables: Collection[str] | None = None,
 ) -> xr.Dataset:
     """Return the labelled results of a solved course.
 
@@ -123,11 +124,13 @@ def label(
         Whom a study would say it treated, to be held beside the published ones; by default `patient`.
     keep_failures : bool
         Leave numbers that are not finite as they are.
+    variables : collection of str, optional
+        Which of `VARIABLES` to keep, by default all.
 
     Returns
     -------
     xarray.Dataset
-        Dimensions (patient, time), every variable of `VARIABLES`; with `ratings` also (patient, visit), every scale
+        Dimensions (patient, time), every variable that is kept; with `ratings` also (patient, visit), every scale
         with `_rated` after its name.
 
     Raises
@@ -141,19 +144,20 @@ def label(
 
     hours = course.grid.hours[course.outputs]
     values = _values(protocol, people, course, hours, states, amounts, provenance["variant"])
-    for name in VARIABLES:
+    kept = {name: about for name, about in VARIABLES.items() if variables is None or name in variables}
+    for name in kept:
         broken = ~np.isfinite(values[name])
         if broken.any() and not keep_failures:
             patient_index = int(np.argmax(broken.any(axis=0)))
             first = int(np.argmax(broken[:, patient_index]))
             raise SolverError(patient_index, float(hours[max(first - 1, 0)]), name)
-    variables = {
+    columns: dict[str, Any] = {
         name: (
             ("patient", "time"),
             np.ascontiguousarray(values[name].T),
             {"units": unit, "long_name": text, "link": link},
         )
-        for name, (link, unit, text) in VARIABLES.items()
+        for name, (link, unit, text) in kept.items()
     }
     coordinates: dict[str, Any] = {
         "time": ("time", hours, {"units": "h", "long_name": "time since the start"}),
@@ -226,8 +230,8 @@ def label(
     if ratings is not None:
         visits = visit_hours(protocol, float(hours[-1]))
         coordinates["visit"] = ("visit", visits, {"units": "h", "long_name": "visit with a rating, since the start"})
-        variables.update(_rated(ratings, hours, values, visits))
-    return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+        columns.update(_rated(ratings, hours, values, visits))
+    return xr.Dataset(columns, coords=coordinates, attrs=attributes)
 
 
 def _covariates(people: People) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from kapsim.protocol import Protocol, load_protocol
 from kapsim.ratings.rated import Ratings
 from kapsim.recruiting import as_met, draw_people
 from kapsim.sentinels import mended, solution_error
-from kapsim.solving import check_finite, engine_in_use, integrate
+from kapsim.solving import Prepared, check_finite, engine_in_use, integrate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -123,6 +123,8 @@ def simulate_people(
     ratings: Ratings | None = None,
     keep_failures: bool = False,
     check_solution: bool = False,
+    prepared: Prepared | None = None,
+    variables: Collection[str] | None = None,
     threads: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> xr.Dataset:
@@ -151,6 +153,11 @@ def simulate_people(
     check_solution : bool
         Solve a few of the people again on a finer grid; the attribute `solution_error` says how far they are off
         (`kapsim.sentinels.SolutionError`, as JSON).
+    prepared : Prepared, optional
+        `kapsim.solving.prepare` of these people and this variant, where it is there already. Not for a protocol with
+        medicines that only some of the people take.
+    variables : collection of str, optional
+        Which of `kapsim.results.VARIABLES` to keep, by default all.
     threads : int, optional
         How many cores the solver uses, by default all; the numbers do not depend on it.
     progress : callable, optional
@@ -178,7 +185,7 @@ def simulate_people(
     loading = threading.Thread(target=_load_for_labels, args=(protocol, patient), daemon=True)
     loading.start()
     say("solving")
-    states, amounts = integrate(course, people, switches, keep_failures=True, threads=threads)
+    states, amounts = integrate(course, people, switches, prepared=prepared, keep_failures=True, threads=threads)
     states, amounts = mended(states, amounts, course, taken, people, variant, kinetics=kinetics, resolution=resolution)
     if not keep_failures:
         check_finite(states, amounts, course)
@@ -191,7 +198,17 @@ def simulate_people(
         about["population"] = json.dumps(population.provenance(), ensure_ascii=False)
     met = patient if population is None else as_met(patient, population)
     found = label(
-        protocol, patient, people, course, states, amounts, about, ratings, met=met, keep_failures=keep_failures
+        protocol,
+        patient,
+        people,
+        course,
+        states,
+        amounts,
+        about,
+        ratings,
+        met=met,
+        keep_failures=keep_failures,
+        variables=variables,
     )
     if population is not None:
         records = dict.fromkeys([*json.loads(found.attrs["records_used"]), *population.sources])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +36,43 @@ Array = NDArray[np.float64]
 ENGINES = ("compiled", "jax")
 
 
+class Prepared(NamedTuple):
+    """What the integrator takes from a sample of people under a setting of the switches, whatever is done to them.
+
+    Attributes
+    ----------
+    rest : ndarray, shape (states, patient)
+    known : dict of str to ndarray, shape (..., patient)
+        What the equations know of a person.
+    """
+
+    rest: Array
+    known: dict[str, Array]
+
+
+def prepare(people: People, switches: Switches) -> Prepared:
+    """Return what can be worked out before there is a course; who solves many for the same people keeps it."""
+    model = Model.build(people.values, switches)
+    home = model.rest(people.traits)
+    rest = np.stack([value + np.zeros(people.size) for value in flatten(home)])
+    known = {
+        "values": np.stack([people.values[identifier] for identifier in Model.parameter_ids()]),
+        "traits": np.stack(people.traits),
+        "rest": rest,
+        # it does not change: no step computes it again
+        "dmn_rest": model.dmn_rest(home.network, model.plasticity.strength(home.plasticity), people.traits)
+        + np.zeros(people.size),
+        "decay": resting_decay(model, people, rest),
+    }
+    return Prepared(rest, known)
+
+
 def integrate(
     course: Course,
     people: People,
     switches: Switches,
     *,
+    prepared: Prepared | None = None,
     keep_failures: bool = False,
     engine: str | None = None,
     threads: int | None = None,
@@ -52,6 +84,8 @@ def integrate(
     course : Course
     people : People
     switches : Switches
+    prepared : Prepared, optional
+        Of these people and switches, where it is there already.
     keep_failures : bool
         Return what is not finite instead of raising.
     engine : str, optional
@@ -72,19 +106,8 @@ def integrate(
         Where a solution is not finite, unless `keep_failures`.
     """
     chosen = engine_in_use(engine)
-    model = Model.build(people.values, switches)
-    home = model.rest(people.traits)
-    rest = np.stack([value + np.zeros(people.size) for value in flatten(home)])
-    known = {
-        "values": np.stack([people.values[identifier] for identifier in Model.parameter_ids()]),
-        "traits": np.stack(people.traits),
-        "rest": rest,
-        # it does not change: no step computes it again
-        "dmn_rest": model.dmn_rest(home.network, model.plasticity.strength(home.plasticity), people.traits)
-        + np.zeros(people.size),
-        "decay": resting_decay(model, people, rest),
-        "volumes": metabolite_volumes(course.kinetics, people),
-    }
+    rest, known = prepare(people, switches) if prepared is None else prepared
+    known = {**known, "volumes": metabolite_volumes(course.kinetics, people)}
     if chosen == "compiled":
         program, work = chain_program(course, switches), batch_work(course, rest, known, switches)
         states, amounts = solve_compiled(program, work, threads)

@@ -19,6 +19,7 @@ from kapsim.cli import (
     listings,
     populations,
     runs,
+    serving,
     tables,
     trials,
     validating,
@@ -46,6 +47,7 @@ app.command(epilog=NOTE)(brain.brain)
 app.command(epilog=NOTE)(trials.trial)
 app.command(epilog=NOTE)(trials.power)
 app.command(epilog=NOTE)(checking.check)
+app.command(epilog=NOTE)(serving.serve)
 app.command(epilog=NOTE)(validating.validate)
 app.command(epilog=NOTE)(calibrating.calibrate)
 app.add_typer(listings.protocols_app, epilog=NOTE)
