@@ -44,6 +44,7 @@ COMMANDS = (
     ("parameters", "show"),
     ("equations",),
     ("cite",),
+    ("doctor",),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import math
 import subprocess
@@ -123,7 +124,7 @@ def test_each_rule_of_the_model_file_is_reported(tmp_path: Path, change: dict[st
 
 
 def test_a_repeated_parameter_is_reported_and_not_loaded(tmp_path: Path) -> None:
-    path = write(tmp_path, RECORD, RECORD)
+    path = write(tmp_path, RECORD, copy.deepcopy(RECORD))
     assert check_files([path]) == ["model.yaml: test.value: id: also in model.yaml"]
     with pytest.raises(InputError, match="stands twice"):
         load_parameters(path)

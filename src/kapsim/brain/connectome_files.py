@@ -64,16 +64,17 @@ def load_connectome(
         With the file and the first thing that is wrong in it.
     """
     source = Path(path)
-    if source.is_dir():
-        weights, lengths, regions = _from_folder(source)
-    elif source.suffix.lower() == ".npz":
-        weights, lengths, regions = _from_npz(read_bytes(source), one_line(source, 400))
-    elif source.suffix.lower() == ".zip":
-        weights, lengths, regions = from_tvb(read_bytes(source), one_line(source, 400))
-    else:
-        read_bytes(source)
-        raise InputError(f"{one_line(source, 400)}: is no connectome; give a folder, an .npz file or a TVB .zip")
+    shown = one_line(source, 400)
     try:
+        if source.is_dir():
+            weights, lengths, regions = _from_folder(source)
+        elif source.suffix.lower() == ".npz":
+            weights, lengths, regions = _from_npz(read_bytes(source), shown)
+        elif source.suffix.lower() == ".zip":
+            weights, lengths, regions = from_tvb(read_bytes(source), shown)
+        else:
+            read_bytes(source)
+            raise InputError(f"{shown}: is no connectome; give a folder, an .npz file or a TVB .zip")
         found = Connectome(
             name=source.stem if name is None else name,
             weights=_prepared(weights, symmetrise, drop_diagonal),
@@ -84,7 +85,9 @@ def load_connectome(
         if check_order:
             found.check_order()
     except InputError as error:
-        raise InputError(f"{one_line(source, 400)}: {error}") from None
+        # what is wrong in one file says so; what does not go together knows of no file
+        text = str(error)
+        raise InputError(text if text.startswith(shown) else f"{shown}: {text}") from None
     return found
 
 

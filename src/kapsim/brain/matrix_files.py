@@ -8,10 +8,12 @@ from __future__ import annotations
 import bz2
 import csv
 import io
+import lzma
 import math
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -25,6 +27,31 @@ from kapsim.strict_yaml import one_line
 MOST_BYTES = 96 * 1024 * 1024
 #: Members of an archive of text and arrays: far more than any real one has.
 MOST_MEMBERS = 64
+#: Lines of a text file, comments and blank ones included, and characters of one of them: beyond these it holds more
+#: regions than are handled, and would grow many times as large in memory as on disk.
+MOST_LINES, LONGEST_LINE = 4 * MOST_REGIONS, 64 * MOST_REGIONS
+#: What damage to a zip archive and to the header of an array leads to in the libraries that read them.
+_NO_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
+_NO_ARRAY = (
+    KeyError,
+    ValueError,
+    EOFError,
+    TypeError,
+    SyntaxError,
+    RecursionError,
+    OverflowError,
+    MemoryError,
+    tokenize.TokenError,
+)
 
 
 class LabelledMatrix(NamedTuple):
@@ -73,6 +100,8 @@ def csv_rows(raw: bytes, source: str) -> list[list[str]]:
     text = text_of(raw, source)
     if not text.strip():
         raise InputError(f"{source}: is empty")
+    for _ in _lines(text, source):
+        pass
     if not text.endswith(("\n", "\r")):
         # A file that was cut inside its last number reads as a smaller one.
         line = text.count("\n") + 1
@@ -105,7 +134,7 @@ def csv_matrix(raw: bytes, source: str) -> LabelledMatrix:
 
 def spaced_matrix(raw: bytes, source: str) -> NDArray[np.float64]:
     """Return a matrix from text whose numbers stand between blanks, or commas."""
-    rows = [line.replace(",", " ").split() for line in text_of(raw, source).splitlines()]
+    rows = [line.replace(",", " ").split() for line in _lines(text_of(raw, source), source)]
     rows = [row for row in rows if row and not row[0].startswith("#")]
     for number, row in enumerate(rows):
         if len(row) != len(rows[0]):
@@ -113,6 +142,18 @@ def spaced_matrix(raw: bytes, source: str) -> NDArray[np.float64]:
                 f"{source}: row {number + 1} has {len(row)} numbers, the first {len(rows[0])}; the file may be cut off"
             )
     return _numbers(rows, source)
+
+
+def _lines(text: str, source: str) -> Iterator[str]:
+    """Yield the lines of a text, none too many and none too long."""
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        if number > MOST_LINES:
+            raise InputError(f"{source}: has over {MOST_LINES} lines, of {MOST_REGIONS} regions that are handled")
+        if len(line) > LONGEST_LINE:
+            raise InputError(
+                f"{source}:{number}: is over {LONGEST_LINE} characters long, of {MOST_REGIONS} regions that are handled"
+            )
+        yield line
 
 
 def _is_number(cell: str) -> bool:
@@ -172,7 +213,7 @@ def open_archive(raw: bytes, source: str) -> Mapping[str, bytes]:
                 shown = one_line(member.filename, 60)
                 if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
                     raise InputError(f"{source}: {shown!r} points out of the archive; make it again from plain files")
-                if member.is_dir() or path.parts[0] == "__MACOSX":
+                if not path.parts or member.is_dir() or path.parts[0] == "__MACOSX":
                     continue
                 if member.flag_bits & 1:
                     raise InputError(f"{source}: {shown!r} is encrypted; make the archive again without a password")
@@ -186,7 +227,7 @@ def open_archive(raw: bytes, source: str) -> Mapping[str, bytes]:
                 if left < 0:
                     raise InputError(f"{source}: holds over {MOST_BYTES // 1024**2} MB; use a coarser parcellation")
                 found[member.filename] = content
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except _NO_ARCHIVE as error:
         raise InputError(f"{source}: is no whole zip archive ({one_line(error)}); get or make it again") from None
     return found
 
@@ -209,7 +250,7 @@ def array_of(raw: bytes, source: str) -> NDArray[np.generic]:
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, _, kind = read[version](stream)
-    except (KeyError, ValueError, EOFError, TypeError, SyntaxError, RecursionError, OverflowError) as error:
+    except _NO_ARRAY as error:
         raise InputError(f"{source}: is no NumPy array ({one_line(error)}); save it with numpy.save or savez") from None
     if kind.hasobject or kind.kind not in "biufU":
         raise InputError(f"{source}: holds {kind} items; only numbers, switches and text are read")

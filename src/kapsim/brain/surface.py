@@ -376,14 +376,26 @@ def response_surface(
     if shipped_surface().digest == wanted:
         return shipped_surface()
     stored = (user_cache_path("kapsim") if folder is None else folder) / f"surface-{wanted[:32]}.json"
-    if stored.is_file():
-        try:
-            found = from_records(json.loads(stored.read_text(encoding="utf-8")), str(stored))
-            if found.digest == wanted:
-                return found
-        except (InputError, ValueError):
-            pass
+    found = read_stored(stored, wanted)
+    if found is not None:
+        return found
     surface = compute(connectome, progress=progress)
     stored.parent.mkdir(parents=True, exist_ok=True)
     write_together({stored: json.dumps(to_records(surface), indent=1).encode()})
     return surface
+
+
+def read_stored(place: Path, wanted: str) -> ResponseSurface | None:
+    """Return the surface that a file holds; None where it is not there, damaged, or of another connectome.
+
+    Parameters
+    ----------
+    place : Path
+    wanted : str
+        Hash of the connectome, as `digest` gives it.
+    """
+    try:
+        found = from_records(json.loads(place.read_text(encoding="utf-8")), str(place))
+    except (InputError, OSError, ValueError, RecursionError):
+        return None
+    return found if found.digest == wanted else None

@@ -14,6 +14,7 @@ from kapsim.cli import (
     calibrating,
     checking,
     comparing,
+    doctor,
     explaining,
     exporting,
     listings,
@@ -57,6 +58,7 @@ app.command(epilog=NOTE)(listings.kinetics)
 app.add_typer(evidence_cli.app, epilog=NOTE)
 app.command(epilog=NOTE)(listings.equations)
 app.command(epilog=NOTE)(listings.cite)
+app.command(epilog=NOTE)(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

@@ -188,13 +188,23 @@ def _engine(text: str) -> Any:
     return engine
 
 
-def _kept_at(text: str, features: str, llvm: Any) -> Path:
-    """Return the file that the machine code of a module is kept in, for this processor and compiler."""
+def programs_folder() -> Path:
+    """Return the folder that machine code is kept in."""
     from platformdirs import user_cache_path
 
+    return user_cache_path("kapsim") / "programs"
+
+
+def is_whole(place: Path) -> bool:
+    """Whether a file holds machine code as it was written."""
+    return _read(place) is not None
+
+
+def _kept_at(text: str, features: str, llvm: Any) -> Path:
+    """Return the file that the machine code of a module is kept in, for this processor and compiler."""
     about = (_FORMAT, llvm.llvm_version_info, llvm.get_default_triple(), llvm.get_host_cpu_name(), features, text)
     name = hashlib.sha256("\n".join(map(str, about)).encode()).hexdigest()[:32]
-    return user_cache_path("kapsim") / "programs" / f"{name}.o"
+    return programs_folder() / f"{name}.o"
 
 
 def _read(place: Path) -> bytes | None:
@@ -216,4 +226,4 @@ def _keep(place: Path, object_code: bytes) -> None:
         return
 
 
-__all__ = ["Program", "Work", "available", "build", "entries_of", "integrate"]
+__all__ = ["Program", "Work", "available", "build", "entries_of", "integrate", "is_whole", "programs_folder"]

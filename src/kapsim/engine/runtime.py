@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+from pathlib import Path
 from typing import Any
 
 
@@ -15,14 +16,20 @@ from typing import Any
 def jax_numpy() -> Any:
     """Import and configure JAX on first use; return `jax`."""
     import jax
-    from platformdirs import user_cache_dir
 
     jax.config.update("jax_enable_x64", True)
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", user_cache_dir("kapsim"))
+    jax.config.update("jax_compilation_cache_dir", str(jax_cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return jax
+
+
+def jax_cache_folder() -> Path:
+    """Return the folder that JAX keeps compiled programs in."""
+    from platformdirs import user_cache_path
+
+    given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    return Path(given) if given else user_cache_path("kapsim")
 
 
 def cores() -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from kapsim.errors import InputError
+from kapsim.strict_yaml import one_line
 
 DATA = Path(__file__).resolve().parent / "data"
 """Folder of the evidence files, part of the installed package."""
@@ -34,7 +35,9 @@ CHAIN_ENSEMBLE = DATA / "ensemble-chain.csv"
 CALIBRATIONS = (CALIBRATION, CORTEX_CALIBRATION, CHAIN_CALIBRATION)
 """Every calibration that ships; no two move the same parameter."""
 
-_LARGEST_BYTES = 8_000_000
+_LARGEST_BYTES = 2_000_000
+#: Records are nested some six deep; the parser takes itself to its end, and the process with it, some thousand deeper.
+_DEEPEST = 40
 
 
 class _Loader(yaml.CSafeLoader):
@@ -87,11 +90,33 @@ def read_records(path: Path, *, unique_keys: bool = False) -> list[Any]:
     InputError
         If the file cannot be read, is not YAML, or is not a list.
     """
+    items = read_yaml(path, _UniqueKeys if unique_keys else _Loader)
+    if not isinstance(items, list):
+        raise InputError(f"{path.name}: is not a list of records; begin each record with '- id: '")
+    return items
+
+
+def read_yaml(path: Path, loader: type[yaml.CSafeLoader] = _Loader) -> Any:
+    """Read a YAML file of evidence, which holds no aliases and is not nested deep.
+
+    Parameters
+    ----------
+    path : Path
+        File to read. Those that ship are taken as they are.
+    loader : type, optional
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not such YAML.
+    """
     try:
         if path.stat().st_size > _LARGEST_BYTES:
             raise InputError(f"{path.name}: larger than {_LARGEST_BYTES // 10**6} MB; split it by subject")
-        text = path.read_bytes().decode("utf-8")
-        items = yaml.load(text, _UniqueKeys if unique_keys else _Loader)
+        text = path.read_bytes().decode("utf-8-sig")
+        if path.parent != DATA:
+            _check_shape(text, path.name)
+        return yaml.load(text, loader)
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -100,10 +125,25 @@ def read_records(path: Path, *, unique_keys: bool = False) -> list[Any]:
         mark = getattr(error, "problem_mark", None)
         where = f"{path.name}:{mark.line + 1}" if mark is not None else path.name
         raise InputError(f"{where}: not YAML: {_one_line(getattr(error, 'problem', None) or str(error))}") from error
-    if not isinstance(items, list):
-        raise InputError(f"{path.name}: is not a list of records; begin each record with '- id: '")
-    return items
+
+
+def _check_shape(text: str, name: str) -> None:
+    """Raise where aliases stand for more than is written, or where it is nested deeper than any record."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise InputError(f"{name}:{_line(event)}: aliases (*) are not allowed; write the value out")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise InputError(f"{name}:{_line(event)}: is nested over {_DEEPEST} deep; records are not")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return one_line(" ".join(text.split()), 300)

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from kapsim.errors import InputError
-from kapsim.evidence._files import CALIBRATION, CALIBRATIONS, CHAIN_LEFT_OUT
+from kapsim.evidence._files import CALIBRATION, CALIBRATIONS, CHAIN_LEFT_OUT, read_yaml
 from kapsim.evidence.fields import Identities, Identity, Model, NotNegative, Number, Text, TextOrNull
 from kapsim.evidence.parameter import Parameter, Prior
+from kapsim.strict_yaml import one_line
 
 
 class Moved(Model):
@@ -188,15 +188,13 @@ def load_left_out(path: Path = CHAIN_LEFT_OUT) -> tuple[LeftOut, ...]:
 
 
 def _read(path: Path, shape: TypeAdapter[Any]) -> Any:
+    content = read_yaml(path)
     try:
-        return shape.validate_python(yaml.load(path.read_bytes(), yaml.CSafeLoader))
-    except OSError as error:
-        raise InputError(f"{path.name}: cannot be read: {error.strerror or error}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from error
+        return shape.validate_python(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise InputError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        where = ".".join(map(str, first["loc"])) or "(file)"
+        raise InputError(f"{path.name}: {one_line(where)}: {one_line(first['msg'], 300)}") from None
 
 
 def every_left_out() -> tuple[LeftOut, ...]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kapsim.errors import InputError
 from kapsim.evidence._files import CHAIN_ENSEMBLE
+from kapsim.strict_yaml import one_line
 
 
 @functools.cache
@@ -42,7 +43,7 @@ def load_ensemble(path: Path = CHAIN_ENSEMBLE) -> Mapping[str, NDArray[np.float6
         head, *rows = path.read_text(encoding="utf-8").splitlines()
         values = np.array([row.split(",") for row in rows], dtype=float)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path.name}: cannot be read: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path.name}: cannot be read: {one_line(error, 300)}") from error
     names = head.split(",")
     if values.ndim != 2 or values.shape[1] != len(names) or not np.isfinite(values).all():
         raise InputError(f"{path.name}: must be one column of numbers for each of its {len(names)} names")

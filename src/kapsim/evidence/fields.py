@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
@@ -25,7 +25,10 @@ class Model(BaseModel):
 
 def is_number(value: Any) -> bool:
     """Whether `value` is a finite number and not a truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    # a whole number may be too large for a float, which then has no finite value
+    return abs(value) <= sys.float_info.max
 
 
 def number(low: float | None = None, high: float | None = None, *, null: bool = False) -> PlainValidator:

@@ -7,10 +7,13 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from kapsim.strict_yaml import one_line
 from kapsim.units import nearest
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
+#: A value that is shown in a message may be as long as a file.
+_LONGEST = 600
 _MESSAGES = {
     "missing": "is missing",
     "model_type": "is not a mapping",
@@ -23,7 +26,7 @@ _MESSAGES = {
 def record_name(item: Any, index: int) -> str:
     """Return what a record is called in a message: its id, or its place in the file where it has none."""
     name = item.get("id") if isinstance(item, dict) else None
-    return " ".join(name.split())[:80] if isinstance(name, str) and name.strip() else f"record {index + 1}"
+    return one_line(" ".join(name.split())) if isinstance(name, str) and name.strip() else f"record {index + 1}"
 
 
 def validate(model: type[_Record], item: Any) -> tuple[_Record | None, list[str]]:
@@ -44,7 +47,7 @@ def validate(model: type[_Record], item: Any) -> tuple[_Record | None, list[str]
     try:
         return model.model_validate(item), []
     except ValidationError as error:
-        return None, list(_lines(model, error))
+        return None, [one_line(line, _LONGEST) for line in _lines(model, error)]
 
 
 def _lines(model: type[BaseModel], error: ValidationError) -> Iterator[str]:

@@ -231,7 +231,7 @@ def from_records(data: Any, source: str) -> ResponseSurface:
             },
             errors={name: (float(row["largest"]), float(row["rms"])) for name, row in data["errors"].items()},
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{source}: no response surface: {strict_yaml.one_line(error)}") from error
     numbers = [term.coefficient for terms in surface.terms.values() for term in terms]
     numbers += [edge for axis in surface.axes for edge in axis]

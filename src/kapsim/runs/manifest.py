@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ MANIFEST = "manifest.jsonl"
 #: How files of a run are laid out; another number is another layout.
 LAYOUT = 1
 _DIGITS = 16
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -176,11 +178,20 @@ def _content(line: bytes) -> Any:
 def _header(content: Any) -> Header | None:
     if not isinstance(content, dict) or content.keys() != {"layout", "shards", "identity"}:
         return None
-    return Header(content["shards"], content["identity"], content["layout"])
+    header = Header(content["shards"], content["identity"], content["layout"])
+    right = _whole(header.shards, 1) and isinstance(header.identity, dict) and _whole(header.layout)
+    return header if right else None
 
 
 def _entry(content: Any, shards: int) -> Entry | None:
     if not isinstance(content, dict) or content.keys() != set(Entry.__dataclass_fields__):
         return None
     entry = Entry(**content)
-    return entry if 0 <= entry.shard < shards else None
+    right = _whole(entry.shard) and _whole(entry.rows) and _whole(entry.size) and isinstance(entry.schema, str)
+    # the name of the file is made of it
+    right = right and isinstance(entry.sha256, str) and _SHA256.fullmatch(entry.sha256) is not None
+    return entry if right and entry.shard < shards else None
+
+
+def _whole(value: Any, least: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -9,26 +9,28 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 
+from kapsim.brain.matrix_files import array_of, open_archive, read_bytes
 from kapsim.engine.grid import Resolution
 from kapsim.errors import InputError
 from kapsim.evidence import Parameter
 from kapsim.files import write_together
 from kapsim.inference.chain.targets import Targets, fitted, items, targets, values
 from kapsim.inference.predicting import Predictor
+from kapsim.strict_yaml import one_line
 from kapsim.validation.arms import Settings
 from kapsim.validation.cases import Case
 
 Array = NDArray[np.float64]
+Kept = TypeVar("Kept")
 
 #: Links whose parameters are slow; those before them are fitted apart.
 LINKS = frozenset({"plasticity", "inflammation", "mind", "mood", "patient"})
@@ -230,27 +232,28 @@ def _hash(key: str, rows: Array) -> str:
 
 
 def _load(path: Path, digest: str) -> Array | None:
-    data = _read(path, digest)
-    return None if data is None else np.asarray(data["figures"], dtype=float)
+    return _read(path, digest, lambda data: np.asarray(data["figures"], dtype=float))
 
 
 def _load_targets(path: Path, key: str) -> Targets | None:
-    data = _read(path, _hash(key, np.zeros((0, 0))))
-    return None if data is None else Targets.of(data)
+    return _read(path, _hash(key, np.zeros((0, 0))), Targets.of)
 
 
-def _read(path: Path, digest: str) -> dict[str, NDArray[Any]] | None:
-    """Return the arrays of a file, None where it does not exist yet."""
+def _read(path: Path, digest: str, of: Callable[[Mapping[str, NDArray[Any]]], Kept]) -> Kept | None:
+    """Return what the arrays of a file hold, None where it does not exist yet."""
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as data:
-            found = {name: data[name] for name in data.files}
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); remove it") from error
-    if str(found.pop("digest", "")) != digest:
+        content = open_archive(read_bytes(path), str(path))
+        data = {name.removesuffix(".npy"): array_of(part, f"{path}: {name}") for name, part in content.items()}
+    except InputError as error:
+        raise InputError(f"{path}: cannot be read ({str(error).removeprefix(f'{path}: ')}); remove it") from None
+    if str(data.get("digest", "")) != digest:
         raise InputError(f"{path}: is of another calibration; name another folder, or remove it")
-    return found
+    try:
+        return of(data)
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: lacks what a calibration keeps ({one_line(error)}); remove it") from None
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
