@@ -124,9 +124,9 @@ def test_people_are_held_against_the_evidence_too() -> None:
 def test_every_named_protocol_is_placed_the_same_way_twice_and_quickly(name: str) -> None:
     what = load_protocol(name)
     first = applicability(what)
-    start = time.perf_counter()
+    start = time.process_time()
     assert applicability(what) == first
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.05
     known = {record.id for record in load_observed()}
     assert {place for item in first.sides for place in item.nearest} <= known
     drugged = any(dose.drug.endswith("ketamine") for dose in what.dose_events())

@@ -297,9 +297,9 @@ def test_report_is_fast(tmp_path: Path) -> None:
     ends = synthetic.endpoints(dataset)
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         write_report(dataset, tmp_path / "a.html", endpoints=ends, parameters=synthetic.parameters())
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     # The aim is 0.8 s; a loaded machine is given twice that.
     assert min(seconds) < 1.6
 

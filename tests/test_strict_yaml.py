@@ -104,9 +104,9 @@ def test_refuses_what_is_too_large() -> None:
     "text", ["[" * 200_000, "{" * 200_000, "? " * 100_000, "- " * 100_000, "a: " * 60_000, "&a " * 60_000]
 )
 def test_hostile_nesting_ends_at_once(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     refusal(text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_files_that_are_not_files(tmp_path: Path) -> None:
