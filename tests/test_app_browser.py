@@ -23,6 +23,8 @@ PAGES = {
     # comes after the figure, which stands empty until then
     "/": "#endpoints table",
     "/story": "#S9-figure .main-svg",
+    "/brain": "#brain-shown .main-svg",
+    "/trial": "#trial-go",
     "/evidence": "#evidence-table td",
 }
 #: A loaded machine may take long to compile the first course; nothing here measures time.
@@ -195,6 +197,23 @@ def test_a_slider_moved_by_the_keyboard_changes_the_plots_and_the_address(wide: 
     other.page.close()
 
 
+def test_a_dose_is_dragged_along_the_time_axis(wide: Watched) -> None:
+    page = wide.go("/?preset=single_infusion&weeks=4.0")
+    place = """() => {
+      const box = document.querySelector('#course .js-plotly-plot'), area = box.getBoundingClientRect();
+      const {xaxis, yaxis5} = box._fullLayout, x = box.layout.shapes[0].x0;
+      return [area.left + xaxis._offset + xaxis.l2p(x), area.top + yaxis5._offset + 20, xaxis.l2p(1) - xaxis.l2p(0)];
+    }"""
+    x, y, day = page.evaluate(place)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 3 * day, y, steps=8)
+    page.mouse.up()
+    page.wait_for_url("**first=3.0*")
+    expect(page.get_by_role("slider", name="Day of the first dose").first).to_have_attribute("aria-valuenow", "3")
+    page.wait_for_function("() => document.querySelector('#course .js-plotly-plot').layout.shapes[0].x0 === 3")
+
+
 def test_a_second_course_stands_beside_the_first(wide: Watched) -> None:
     page = wide.go("/?preset=single_infusion")
     expect(page.locator("#b-title")).to_be_hidden()
@@ -275,6 +294,57 @@ def test_evidence_is_found_and_opened(wide: Watched) -> None:
     page.get_by_role("link", name="receptor.ic50.s_ketamine", exact=True).click()
     expect(page.locator("#record-h")).to_have_text("receptor.ic50.s_ketamine")
     expect(page.locator(".record")).to_contain_text("Where it comes from")
+
+
+def test_the_cortex_is_shown_on_a_brain_and_as_a_matrix_at_both_moments(wide: Watched) -> None:
+    page = wide.go("/brain")
+    change = "() => document.querySelectorAll('#brain-shown .js-plotly-plot')[1].data[2].z[0].join()"
+    during = page.evaluate(change)
+    page.get_by_role("radio", name="After: 24 h on").press("Space")
+    page.wait_for_function(f"during => ({change})() !== during", arg=during)
+    names = page.locator("#brain-shown tbody th").all_inner_texts()
+    assert "Within the default mode network" in names
+
+
+def test_a_trial_is_designed_and_conducted(wide: Watched) -> None:
+    page = wide.go("/trial")
+    # an endpoint at no visit is refused by the design's own checks
+    page.locator("#trial-visit").press("Enter")
+    page.get_by_role("option", name="12 wk").click()
+    page.get_by_role("button", name="Conduct").press("Enter")
+    expect(page.locator("#trial-problem")).to_contain_text("is no visit")
+    page.locator("#trial-visit").press("Enter")
+    page.get_by_role("option", name="24 h").click()
+    for label, value in (("People in a trial", "20"), ("Trials", "20")):
+        page.get_by_role("textbox", name=label, exact=True).fill(value)
+        page.get_by_role("textbox", name=label, exact=True).press("Tab")
+    page.get_by_role("button", name="Conduct").press("Enter")
+    expect(page.locator("#trial-shown .main-svg").first).to_be_visible()
+    expect(page.locator("#trial-shown dl")).to_contain_text("20 in each of 20 trials")
+    assert page.locator("#trial-shown .js-plotly-plot").count() == 2
+    assert Axe().run(page).violations_count == 0
+
+
+def test_a_prediction_opens_its_record(wide: Watched) -> None:
+    page = wide.go("/evidence")
+    plot = page.locator("#predicted-points .main-svg").first
+    expect(plot).to_be_visible()
+    plot.scroll_into_view_if_needed()
+    # a point of the plot itself is clicked, where no other lies
+    place = page.evaluate(
+        """() => {
+          const box = document.querySelector('#predicted-points .js-plotly-plot'), area = box.getBoundingClientRect();
+          const full = box._fullData[1], {xaxis, yaxis} = box._fullLayout;
+          const k = full.x.indexOf(Math.max(...full.x));
+          return [area.left + xaxis._offset + xaxis.l2p(full.x[k]), area.top + yaxis._offset + yaxis.l2p(full.y[k]),
+            full.text[k]];
+        }"""
+    )
+    page.mouse.move(place[0] - 3, place[1])
+    page.mouse.move(place[0], place[1])
+    page.mouse.click(place[0], place[1])
+    expect(page.locator("#record-h")).to_have_text(place[2])
+    expect(page.locator(".record")).to_contain_text("Predicted against observed")
 
 
 def test_dark_is_a_switch(wide: Watched) -> None:

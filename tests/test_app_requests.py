@@ -11,16 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client, TestResponse
 
-from kapsim.app import guard, solving
-from kapsim.app.controls import Controls
+from kapsim.app import brain_page, guard, solving, trial_page
 from kapsim.app.server import make_app
 from kapsim.app.solving import Desk
+from kapsim.app.trial_design import TrialControls
 from kapsim.errors import SolverError
 from kapsim.statements import DISCLAIMER, LIMITS_OF_USE, SAFE_MESSAGING
 
 HOST = "127.0.0.1:8050"
 BASE = f"http://{HOST}"
-PAGES = ("/", "/story", "/evidence")
+PAGES = ("/", "/story", "/brain", "/trial", "/evidence")
 MANY = settings(
     max_examples=150,
     derandomize=True,
@@ -34,12 +34,14 @@ TRACE = ("Traceback", 'File "', "site-packages", "werkzeug")
 def app() -> Iterator[Any]:
     """The explorer, whose courses cannot be solved: what is tested is all that stands before that."""
 
-    def broken(found: Controls) -> Any:
+    def broken(found: Any) -> Any:
         raise SolverError(0, 1.0, "mood.depression")
 
     desk, slow = Desk(), Desk()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(solving, "_simulate", broken)
+        for module, name in ((brain_page, "around_dose"), (trial_page, "conduct")):
+            patch.setattr(module, name, broken)
         yield make_app(desk, slow, [HOST])
     desk.close()
     slow.close()
@@ -157,6 +159,9 @@ def test_every_input_bears_every_kind_of_value(app: Any, client: Client, value: 
     good = {f"{prefix}-{name}": item for prefix in "ab" for name, item in usual.items()}
     good |= {"window": "weeks", "compare": True, "url": "/evidence", "story-course": FIRST, "story-solved": FIRST}
     good |= {"evidence-kind": "observed", "evidence-status": "any", "evidence-page": 1, "evidence-text": "a"}
+    good |= {"brain-course": "single_infusion", "brain-moment": "during", "predicted-domain": "acute"}
+    trial = TrialControls().model_dump()
+    good |= {"trial-asked": trial, **{f"trial-{name}": item for name, item in trial.items()}}
     for output in asked_of(app):
         spec = app.callback_map[output]
         # one at a time, so that no other stops it before it is looked at

@@ -10,15 +10,20 @@ import pytest
 import xarray as xr
 from dash import no_update
 
-from kapsim.app import figures, solving
+from kapsim.app import figures, solving, trial_design
 from kapsim.app.address import View
 from kapsim.app.controls import Controls, checked, preset_controls
 from kapsim.app.course_callbacks import ENDPOINTS, draw, endpoint_table
+from kapsim.app.handles import handles
 from kapsim.app.knocked_out import madrs_without
+from kapsim.app.predictions import domains, load_predictions
 from kapsim.app.solving import PEOPLE, SHOWN, Desk, cohort, solved
 from kapsim.attribution.links import LINKS
+from kapsim.errors import InputError
+from kapsim.evidence import load_observed
 from kapsim.outcomes import endpoints
 from kapsim.simulation import simulate_people
+from kapsim.validation.domains import DOMAINS
 
 NAME = "single_infusion_with_training"
 PATIENCE_S = 600.0
@@ -81,7 +86,8 @@ def test_a_change_of_numbers_is_the_same_figure(desk: Desk, controls: Controls, 
     assert len(numbers["traces"]) == len(whole["data"])
     for trace, drawn in zip(numbers["traces"], whole["data"], strict=True):
         assert trace.items() <= drawn.items()
-    assert ranges == {"ranges": numbers["ranges"]}
+    assert ranges == {name: numbers[name] for name in ("ranges", "handles")}
+    assert whole["layout"]["shapes"] == [line["shape"] for line in numbers["handles"]]
     assert {name: whole["layout"][name]["range"] for name in numbers["ranges"]} == numbers["ranges"]
     # whatever else the picture depends on makes a whole figure
     assert isinstance(draw(desk, view, "dark", kind)[0], dict)
@@ -142,6 +148,58 @@ def test_a_link_knocked_out_takes_its_share(controls: Controls, shown: xr.Datase
         assert difference.max() < 1e-3
     elif link.name in ("therapy", "expectancy"):
         assert difference.max() > 0.5
+
+
+def test_a_line_that_is_dragged_stands_for_its_slider(desk: Desk) -> None:
+    """What a line says of its slider, put to use, is where the line then stands."""
+    found = checked({**preset_controls("kap_six_sessions").model_dump(), "doses": 3, "weeks": 8.0})
+    for name, by in (("first", 2.0), ("every", 1.0), ("after", 12.0 / 24.0)):
+        dataset = solved(desk, found, PATIENCE_S)
+        axis = figures.time_axis([dataset], "weeks")
+        line = {item["slider"]: item for item in handles(dataset, found, axis)}[f"a-{name}"]
+        value = line["value"] + by * line["per_unit"]
+        assert line["low"] <= value <= line["high"]
+        moved = checked({**found.model_dump(), name: value})
+        there = {item["slider"]: item for item in handles(solved(desk, moved, PATIENCE_S), moved, axis)}[f"a-{name}"]
+        assert there["shape"]["x0"] == pytest.approx(line["shape"]["x0"] + by)
+        assert there["value"] == pytest.approx(value)
+
+
+def test_predictions_are_of_records_as_they_are_printed() -> None:
+    records = {record.id: record for record in load_observed()}
+    rows = load_predictions().rows
+    assert len({row.record for row in rows}) > 100
+    for row in rows:
+        printed = [point.value for point in records[row.record].points]
+        # a figure is compared on the scale of its prediction: as printed, or as a share or change of it
+        if row.scale == "log":
+            assert any(row.observed == pytest.approx(value, rel=1e-3) for value in printed), row
+    assert [row.inside for row in rows].count(True) / len(rows) > 0.5
+    assert set(domains()) <= set(DOMAINS)
+
+
+def test_the_form_of_a_trial_is_a_design_or_one_clear_line() -> None:
+    form = trial_design.checked({})
+    trial = trial_design.design_of(form)
+    assert trial.design.control == "control"
+    assert [protocol.name for protocol in trial.protocols] == ["single_infusion", "midazolam_infusion"]
+    for values, about in (
+        ({"visit": "12 wk"}, "is no visit"),
+        ({"arm": "../secret"}, "arm: there is no protocol"),
+        ({"patients": 10**6}, "patients:"),
+        ({"replicates": 10**6}, "replicates:"),
+        ({"unheard_of": 1}, "unheard_of:"),
+    ):
+        with pytest.raises(InputError, match=about):
+            trial_design.design_of(trial_design.checked(values))
+
+
+def test_trials_end_by_their_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial_design, "DEADLINE_S", 0.0)
+    found = trial_design.conduct(
+        trial_design.checked({"patients": 200, "replicates": 40, "follow": 1, "visit": "1 wk"})
+    )
+    assert 0 < found.replicates < 40
 
 
 def test_people_are_the_same_under_every_treatment(desk: Desk, controls: Controls) -> None:

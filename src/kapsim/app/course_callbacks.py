@@ -11,6 +11,7 @@ from kapsim.app import address, figures, parts
 from kapsim.app.address import WINDOWS, View
 from kapsim.app.controls import NAMES, Controls, checked, is_named, preset_controls
 from kapsim.app.course_page import FIRST, PEOPLE_INPUTS, SECOND, second_form
+from kapsim.app.handles import handles
 from kapsim.app.solving import BusyError, Desk, solved
 from kapsim.errors import InputError, KapsimError
 from kapsim.report.theme import template
@@ -70,12 +71,14 @@ def draw(desk: Desk, view: View, scheme: str, kind: Any) -> tuple[Any, dict[str,
     results = results_of(desk, view)
     axis = figures.time_axis(results, view.window)
     now = [*figures.kind_of(results, axis), scheme]
+    lines = handles(results[0], view.course, axis)
     if now == kind:
         found = figures.numbers(results, axis)
-        return no_update, found._asdict(), now
+        return no_update, {**found._asdict(), "handles": lines}, now
     drawn = figures.figure(results, view.window)
     drawn.figure["layout"]["template"] = template(scheme)
-    return drawn.figure, {"ranges": drawn.numbers.ranges}, now
+    drawn.figure["layout"]["shapes"] = [line["shape"] for line in lines]
+    return drawn.figure, {"ranges": drawn.numbers.ranges, "handles": lines}, now
 
 
 def results_of(desk: Desk, view: View) -> list[xr.Dataset]:
@@ -185,6 +188,12 @@ def connect(app: Dash, desk: Desk) -> None:
         }
 
     app.clientside_callback(ClientsideFunction("kapsim", "redraw"), Input("numbers", "data"))
+    app.clientside_callback(
+        ClientsideFunction("kapsim", "dropped"),
+        *(Output(f"{FIRST}-{name}", "value", allow_duplicate=True) for name in ("first", "every", "after")),
+        Input("course", "relayoutData"),
+        prevent_initial_call=True,
+    )
 
     @app.callback(Output("tables", "data"), Input("shown", "data"), prevent_initial_call=True)
     def told(query: Any) -> Any:

@@ -13,6 +13,7 @@ from kapsim.app.address import View
 from kapsim.app.controls import DRUGS, MASKINGS, OTHER_DRUGS, ROUTES, THERAPIES, Controls
 from kapsim.app.figures import COURSES
 from kapsim.app.solving import PEOPLE
+from kapsim.file_model import FileModel
 from kapsim.mechanisms.switches import VARIANTS
 from kapsim.protocol import named_protocols
 
@@ -58,7 +59,12 @@ def words(name: str) -> str:
 
 def bounds(name: str) -> tuple[float, float]:
     """Return the least and the most that a control takes, as `Controls` has them."""
-    kind: Any = Controls.model_fields[name]
+    return bounds_of(Controls, name)
+
+
+def bounds_of(form: type[FileModel], name: str) -> tuple[float, float]:
+    """Return the least and the most that a field of a form takes."""
+    kind: Any = form.model_fields[name]
     found = list(kind.metadata)
     for choice in getattr(kind.annotation, "__args__", ()):
         for part in getattr(choice, "__metadata__", ()):
@@ -126,7 +132,7 @@ def _shown(view: View) -> html.Div:
             ),
             html.Div(
                 dcc.Graph(
-                    id="course", config=parts.CONFIG, figure=figures.EMPTY, style={"height": f"{figures.height(1)}px"}
+                    id="course", config=parts.MOVABLE, figure=figures.EMPTY, style={"height": f"{figures.height(1)}px"}
                 ),
                 className="figure",
                 role="group",
@@ -147,7 +153,10 @@ def _shown(view: View) -> html.Div:
 
 
 def _legend() -> str:
-    return f"Blue, solid: {COURSES[0]}. Orange, dashed: {COURSES[1]}. Marks on top: doses, therapy, stressors."
+    return (
+        f"Blue, solid: {COURSES[0]}. Orange, dashed: {COURSES[1]}. Marks on top: doses, therapy, stressors. "
+        "Dotted lines can be dragged: the first dose, the second, and the first integration; each is a slider, too."
+    )
 
 
 def _exports() -> html.Section:
@@ -187,7 +196,15 @@ def _form(prefix: str, controls: Controls, title: str) -> html.Section:
 
     presets = parts.select(f"{prefix}-preset", "Named protocol", controls.preset, named_protocols().items())
     people = [
-        parts.number(f"{prefix}-{name}", label, getattr(controls, name), *bounds(name), step)
+        parts.number(
+            f"{prefix}-{name}",
+            label,
+            getattr(controls, name),
+            *bounds(name),
+            step,
+            placeholder="drawn from the population",
+            debounce_ms=300,
+        )
         for name, (label, step) in PEOPLE_INPUTS.items()
     ]
     return html.Section(

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, dcc, html
 
-from kapsim.app import parts, shell
+from kapsim.app import parts, predicted_section, shell
 from kapsim.evidence import (
     EvidenceParameter,
     ObservedRecord,
@@ -140,6 +140,7 @@ def page(query: str) -> list[Any]:
             html.P(id="evidence-count", role="status", className="soft"),
             html.Div(id="evidence-table"),
             dmc.NumberInput(id="evidence-page", label="Page of the table", value=1, min=1, step=1, size="sm", w=140),
+            predicted_section.section(),
         ],
     )
 
@@ -257,7 +258,8 @@ def _observed(item: ObservedRecord) -> tuple[Facts, list[Any]]:
     lines = [
         [_number(point.time_h), _number(point.value), _number(point.n), _spread_text(point)] for point in item.points
     ]
-    return facts, [parts.table("Points", ("time (h)", f"value ({outcome.unit})", "n", "spread"), lines)]
+    points = parts.table("Points", ("time (h)", f"value ({outcome.unit})", "n", "spread"), lines)
+    return facts, [points, *predicted_section.record_table(item.id)]
 
 
 def _spread_text(point: Any) -> str:
@@ -280,6 +282,7 @@ def _links(names: Sequence[str]) -> Any:
 
 def connect(app: Dash) -> None:
     """Put the callbacks of the page into an app."""
+    predicted_section.connect(app, _address)
 
     @app.callback(
         Output("evidence-table", "children"),

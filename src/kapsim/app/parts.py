@@ -14,6 +14,8 @@ CONFIG: dict[str, Any] = {
     "responsive": True,
     "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d"]],
 }
+#: The same where shapes can be dragged.
+MOVABLE: dict[str, Any] = {**CONFIG, "edits": {"shapePosition": True}}
 #: Milliseconds until a page asks again for what did not come in time.
 AGAIN_MS = 3000
 #: The same where a figure is only looked at.
@@ -97,8 +99,18 @@ def select(identity: str, label: str, value: str, choices: Iterable[tuple[str, s
     )
 
 
-def number(identity: str, label: str, value: float | None, low: float, high: float, step: float) -> html.Div:
-    """Return a number that may stay empty."""
+def number(
+    identity: str,
+    label: str,
+    value: float | None,
+    low: float,
+    high: float,
+    step: float,
+    *,
+    placeholder: str = "",
+    debounce_ms: int = 0,
+) -> html.Div:
+    """Return a number, told to the server once it has stood for `debounce_ms`."""
     return html.Div(
         dmc.NumberInput(
             id=identity,
@@ -107,9 +119,9 @@ def number(identity: str, label: str, value: float | None, low: float, high: flo
             min=low,
             max=high,
             step=step,
-            placeholder="drawn from the population",
+            placeholder=placeholder,
             size="sm",
-            debounce=300,
+            debounce=debounce_ms or False,
         ),
         id=f"{identity}-field",
         className="field",

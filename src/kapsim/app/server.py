@@ -27,7 +27,7 @@ def make_app(desk: Desk, slow: Desk, hosts: Sequence[str]) -> Dash:
     desk : Desk
         Where courses are solved.
     slow : Desk
-        Where what takes long is worked out: reports.
+        Where what takes long is worked out: reports, cortices and trials.
     hosts : sequence of str
         Names with ports under which it may be asked; empty takes any.
     """
@@ -36,6 +36,7 @@ def make_app(desk: Desk, slow: Desk, hosts: Sequence[str]) -> Dash:
     from dash import ClientsideFunction, Dash, Input, Output
 
     from kapsim.app import (
+        brain_page,
         course_callbacks,
         course_page,
         evidence_page,
@@ -44,6 +45,7 @@ def make_app(desk: Desk, slow: Desk, hosts: Sequence[str]) -> Dash:
         parts,
         shell,
         story_page,
+        trial_page,
     )
     from kapsim.app.address import View, read
 
@@ -65,6 +67,10 @@ def make_app(desk: Desk, slow: Desk, hosts: Sequence[str]) -> Dash:
         asked = query if isinstance(query, str) else ""
         if path == "/story":
             return story_page.page()
+        if path == "/brain":
+            return brain_page.page()
+        if path == "/trial":
+            return trial_page.page()
         if path == "/evidence":
             return evidence_page.page(asked)
         if path not in ("/", None):
@@ -85,6 +91,8 @@ def make_app(desk: Desk, slow: Desk, hosts: Sequence[str]) -> Dash:
     app.clientside_callback(ClientsideFunction("kapsim", "title"), Output("main", "title"), Input("url", "pathname"))
     course_callbacks.connect(app, desk)
     story_page.connect(app, desk)
+    brain_page.connect(app, slow)
+    trial_page.connect(app, slow)
     evidence_page.connect(app)
     exports.connect(app.server, desk, slow)
     guard.protect(app, hosts)

@@ -14,6 +14,8 @@ from kapsim.statements import DISCLAIMER, LIMITS_OF_USE, SAFE_MESSAGING
 PAGES = {
     "/": ("Course", "A course of treatment, from dose to mood"),
     "/story": ("Story", "The popular account, clause by clause"),
+    "/brain": ("Brain", "The default mode network before, during and after a dose"),
+    "/trial": ("Trial", "A trial, conducted many times"),
     "/evidence": ("Evidence", "What the numbers rest on"),
 }
 

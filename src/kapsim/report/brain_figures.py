@@ -27,6 +27,12 @@ _MOST = 0.98
 _DIGITS = 4
 
 
+def arm_names(study: xr.Dataset) -> tuple[str, str]:
+    """Return what is compared: placebo and drug, or two moments."""
+    first, second = (str(name) for name in study["arm"].values)
+    return first, second
+
+
 def network_order(study: xr.Dataset) -> NDArray[np.intp]:
     """Return the rows of the regions by network, then hemisphere, then as given."""
     networks, sides = (study[name].values.astype(str) for name in ("network", "hemisphere"))
@@ -51,8 +57,9 @@ def matrix_spec(study: xr.Dataset, hour: int) -> tuple[dict[str, Any], Table]:
     limit, gap = max(_scale(placebo[off]), _scale(drug[off])), _scale((drug - placebo)[off])
     labels = [str(name) for name in study["region"].values[order]]
     data: list[dict[str, Any]] = []
-    layout: dict[str, Any] = {"height": _SIDE + 90, "margin": {**_MARGIN, "b": 60}, "annotations": []}
-    panels = (("placebo", placebo, limit), ("drug", drug, limit), ("drug − placebo", drug - placebo, gap))
+    layout: dict[str, Any] = {"height": _SIDE + 106, "margin": {**_MARGIN, "b": 76}, "annotations": []}
+    one, other = arm_names(study)
+    panels = ((one, placebo, limit), (other, drug, limit), (f"{other} − {one}", drug - placebo, gap))
     for number, (title, matrix, most) in enumerate(panels, start=1):
         tail, left = "" if number == 1 else str(number), (number - 1) * 0.345
         shown = np.where(off, np.round(matrix, _DIGITS), np.nan)
@@ -68,6 +75,7 @@ def matrix_spec(study: xr.Dataset, hour: int) -> tuple[dict[str, Any], Table]:
                 "showscale": number > 1,
                 "colorbar": {
                     "orientation": "h", "y": -0.02, "yanchor": "top", "x": left + 0.155, "len": 0.28, "thickness": 10,
+                    "title": {"text": "correlation", "side": "bottom", "font": {"size": 11}}, "nticks": 5,
                 },
                 "hovertemplate": "%{y}<br>%{x}<br>%{z:.3f}<extra></extra>",
                 "xaxis": f"x{tail}",
@@ -94,7 +102,7 @@ def _network_table(study: xr.Dataset, order: NDArray[np.intp], placebo: Array, d
                 before, after = (float(np.arctanh(matrix[pairs]).mean()) for matrix in (placebo, drug))
                 label = f"{one or 'no network'} – {other or 'no network'}"
                 lines.append([label, *(number_text(value) for value in (before, after, after - before))])
-    return "networks", [("placebo", "z"), ("drug", "z"), ("difference", "z")], lines
+    return "networks", [*((name, "z") for name in arm_names(study)), ("difference", "z")], lines
 
 
 def region_spec(study: xr.Dataset, hour: int) -> tuple[dict[str, Any], Table] | None:
@@ -104,7 +112,7 @@ def region_spec(study: xr.Dataset, hour: int) -> tuple[dict[str, Any], Table] | 
     names = [str(name) for name in study["region"].values]
     table: Table = (
         "region",
-        [("placebo", "Hz"), ("drug", "Hz"), ("change", "%")],
+        [*((name, "Hz") for name in arm_names(study)), ("change", "%")],
         [
             [name, *(number_text(float(value)) for value in cells)]
             for name, *cells in zip(names, rate[0], rate[1], change, strict=True)
@@ -133,7 +141,7 @@ def region_spec(study: xr.Dataset, hour: int) -> tuple[dict[str, Any], Table] | 
                     "colorscale": DIVERGING,
                     "line": {"width": 0.5, "color": "#6B6B6B"},
                     "showscale": number == 1,
-                    "colorbar": {"title": {"text": "%"}, "thickness": 12},
+                    "colorbar": {"title": {"text": "%"}, "thickness": 12, "nticks": 5},
                 },
                 "hovertemplate": "%{text}<br>%{customdata:.3~g} %<extra></extra>",
                 "name": view,

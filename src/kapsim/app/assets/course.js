@@ -6,7 +6,9 @@
 (function () {
   "use strict";
   var REST_MS = 700, TRIES = 40;
-  var asked = {}, waiting = null, timer = null;
+  var asked = {}, lines = [], waiting = null, timer = null;
+
+  function shapes() { return lines.map(function (line) { return Object.assign({}, line.shape); }); }
 
   function plot() { return document.querySelector("#course .js-plotly-plot"); }
 
@@ -30,7 +32,9 @@
 
   // Whether these are numbers for curves alone: where a dose or a session has moved, Plotly draws all.
   function curvesAlone(box, traces) {
-    return traces.every(function (trace, k) {
+    var drawn = box.layout.shapes || [];
+    var still = drawn.length === lines.length && lines.every(function (line, k) { return line.shape.x0 === drawn[k].x0; });
+    return still && traces.every(function (trace, k) {
       var there = box._fullData[k];
       return there.mode !== "markers" || same(Array.from(trace.x), Array.from(there.x || []));
     });
@@ -82,7 +86,8 @@
     waiting = null;
     if (!numbers || !box) { return; }
     var of = function (key) { return numbers.traces.map(function (trace) { return trace[key]; }); };
-    window.Plotly.update(box, {x: of("x"), y: of("y"), text: of("text")}, axes(box, numbers.ranges, true),
+    var change = Object.assign({shapes: shapes()}, axes(box, numbers.ranges, true));
+    window.Plotly.update(box, {x: of("x"), y: of("y"), text: of("text")}, change,
       numbers.traces.map(function (_, k) { return k; }));
   }
 
@@ -91,6 +96,7 @@
     clearTimeout(timer);
     waiting = null;
     if (!numbers) { return; }
+    lines = numbers.handles || [];
     if (!numbers.traces) {
       // a whole figure: Plotly has all of it already
       asked = Object.assign({}, numbers.ranges);
@@ -117,6 +123,23 @@
     redraw: function (numbers) {
       redraw(numbers, TRIES);
       return own.no_update;
+    },
+    // A line that was dragged sets its slider; the line itself goes where the answer says.
+    dropped: function (change) {
+      var found = {}, box = plot(), moved = false;
+      Object.keys(change || {}).forEach(function (key) {
+        var part = /^shapes\[(\d+)\]\.x[01]$/.exec(key), line = part && lines[Number(part[1])];
+        if (!line) { return; }
+        moved = true;
+        var far = change[key] - line.shape.x0;
+        if (Math.abs(far) < 1e-9) { return; }
+        var value = Math.round((line.value + far * line.per_unit) / line.step) * line.step;
+        found[line.slider] = Math.min(Math.max(Number(value.toFixed(6)), line.low), line.high);
+      });
+      if (moved && box) { window.Plotly.relayout(box, {shapes: shapes()}); }
+      return ["a-first", "a-every", "a-after"].map(function (id) {
+        return id in found ? found[id] : own.no_update;
+      });
     },
     picture: function () {
       var box = plot(), cause = own.callback_context.triggered[0];

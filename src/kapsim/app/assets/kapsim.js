@@ -76,6 +76,16 @@
       return [dosed && weight ? {} : none, dosed && !weight ? {} : none,
         drug !== "none" && route === "iv" ? {} : none];
     },
+    // A mark of predicted against observed opens its record.
+    open_record: function (clicked) {
+      var point = clicked && clicked.points && clicked.points[0];
+      if (!point || !point.text) { return own.no_update; }
+      // the link to it in the table is what a reader without a mouse uses
+      var links = Array.from(document.querySelectorAll("#predicted-shown table a"));
+      var link = links.find(function (item) { return item.textContent === point.text; });
+      if (link) { window.scrollTo(0, 0); link.click(); }
+      return own.no_update;
+    },
     title: function (path) {
       document.querySelectorAll("a.way").forEach(function (way) {
         if (way.getAttribute("href") === path) { way.setAttribute("aria-current", "page"); }
