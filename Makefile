@@ -7,7 +7,7 @@ UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/p
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow lint format lock browser clean
+.PHONY: help demo test slow lint format lock release browser clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ format: $(VENV)/.test-ready  ## put imports and layout right
 
 lock: $(VENV)/.installer-ready  ## remake requirements/*.lock from pyproject.toml (UPGRADE=1: newest versions)
 	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+release: $(VENV)/.test-ready  ## wheel, source distribution and bill of materials in dist/, tried in a bare environment
+	$(BIN)/python scripts/release.py --try
 
 browser:  ## find or install Chromium, for the tests that look at a page
 	@scripts/browser.sh

@@ -39,6 +39,7 @@ class Lock:
 
 LOCKS = (
     Lock("installer.lock", ("installer",), runtime=False),
+    Lock("release.lock", ("release",), runtime=False),
     Lock("demo.lock", ("build",), runtime=True),
     # Constrained, so that the tests run on the very versions that a user gets.
     Lock(

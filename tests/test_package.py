@@ -115,6 +115,7 @@ def test_locks_satisfy_what_pyproject_asks_for() -> None:
     assert groups["build"] == document["build-system"]["requires"]
     asked = {
         "installer.lock": groups["installer"],
+        "release.lock": groups["release"],
         "demo.lock": [*document["project"]["dependencies"], *groups["build"]],
         "test.lock": [*document["project"]["dependencies"], *groups["build"], *groups["test"], *groups["lint"]],
     }
@@ -132,7 +133,7 @@ def test_tests_run_on_the_versions_that_users_get() -> None:
 
 
 def test_locks_name_no_index_and_hash_everything() -> None:
-    for lock in ("installer.lock", "demo.lock", "test.lock"):
+    for lock in ("installer.lock", "release.lock", "demo.lock", "test.lock"):
         text = (ROOT / "requirements" / lock).read_text()
         assert not INDEX.search(text), lock
         # A requirement line goes on to its hashes.
