@@ -38,13 +38,13 @@ def calibrate(
     ] = None,
     variant: Variant = "standard",
     variants: Annotated[
-        bool, typer.Option("--variants", help="Score every other variant by the same records, too (some 20 minutes).")
+        bool, typer.Option("--variants", help="Score every other variant by the same records, too (some 10 minutes).")
     ] = False,
     seed: Seed = 0,
 ) -> None:
     """Fit the chain from glutamate to mood to the published trials: a joint posterior, and what each study teaches.
 
-    Needs the extra 'fit'. It takes an hour or more on two cores, and can be stopped and resumed.
+    Needs the extra 'fit'. It takes some half an hour on two cores, and can be stopped and resumed.
     """
     from kapsim.evidence import load_observed, load_parameters
     from kapsim.inference.chain.account import account
