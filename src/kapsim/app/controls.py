@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator
 
+from kapsim.app.forms import checked_form
 from kapsim.errors import InputError
 from kapsim.file_model import FileModel, nearest_of
 from kapsim.mechanisms.switches import VARIANTS
@@ -160,13 +161,7 @@ def checked(values: dict[str, Any]) -> Controls:
     InputError
         With the first problem, in one line.
     """
-    try:
-        return Controls.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = str(first["loc"][0]) if first["loc"] else "course"
-        text = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{one_line(where, 40)}: {one_line(text, 200)}") from None
+    return checked_form(Controls, values, "course")
 
 
 @functools.lru_cache(maxsize=64)

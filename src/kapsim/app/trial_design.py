@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from kapsim.errors import InputError
+from kapsim.app.forms import checked_form
 from kapsim.file_model import FileModel
 from kapsim.protocol import named_protocols
 from kapsim.protocol.schema import Masking
@@ -87,14 +87,7 @@ def checked(values: dict[str, Any]) -> TrialControls:
     InputError
         With the first problem, in one line.
     """
-    try:
-        return TrialControls.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = str(first["loc"][0]) if first["loc"] else "trial"
-        raise InputError(
-            f"{one_line(where, 40)}: {one_line(first['msg'].removeprefix('Value error, '), 200)}"
-        ) from None
+    return checked_form(TrialControls, values, "trial")
 
 
 def design_text(controls: TrialControls) -> str:
