@@ -112,7 +112,7 @@ def test_the_summary_tells_what_variants_differ_by(weighed: None) -> None:
 def test_without_weights_there_is_no_average(monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Any) -> None:
     variant_weights.cache_clear()
     monkeypatch.setattr("kapsim.evidence._files.CHAIN_CALIBRATION", tmp_path / "none.yaml")
-    with pytest.raises(InputError, match="needs a calibration with weights"):
+    with pytest.raises(InputError, match="needs weights, and the calibration of this version has none"):
         averaging.check_variant(AVERAGE)
     variant_weights.cache_clear()
     assert main(["explain", "single_infusion", "--variant", AVERAGE]) == 2

@@ -44,7 +44,7 @@ def variant_weights() -> dict[str, float]:
     scored = load_calibration(CHAIN_CALIBRATION).variants if CHAIN_CALIBRATION.exists() else ()
     found = {one.name: one.weight for one in scored if one.weight > 0.0}
     if not found:
-        raise InputError(f"variant: {AVERAGE!r} needs a calibration with weights; run kapsim calibrate --variants")
+        raise InputError(f"variant: {AVERAGE!r} needs weights, and the calibration of this version has none")
     total = sum(found.values())
     return {name: weight / total for name, weight in found.items()}
 
