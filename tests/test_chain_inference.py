@@ -297,6 +297,40 @@ def test_figures_that_failed_are_left_out_of_both_designs() -> None:
     assert both.figures.shape == (4, 1)
 
 
+def test_a_row_that_broke_down_takes_no_figure_with_it() -> None:
+    targets = some_targets(("points",) * 2, ("a", "b"))
+    z, figures = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0, 2.0], [np.nan, np.nan], [3.0, 4.0]])
+    kept = sound(Design(("p",), z, figures, targets))
+    assert kept.targets.keys == targets.keys
+    assert kept.z.tolist() == [[0.0], [2.0]]
+    # many people broke down in a row where a few did not: the rows that both have are compared
+    many = sound(Design(("p",), z[:2], np.array([[np.nan, np.nan], [7.0, 8.0]]), targets))
+    told = too_few([Design(("p",), z, figures[[0, 0, 2]], targets)] * 2, [many] * 2, targets)
+    assert told.offset.tolist() == [6.0, 6.0]
+
+
+def test_somebody_whose_solution_breaks_down_spoils_a_row_and_not_an_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kapsim import simulation
+
+    solve = simulation.simulate_people
+
+    def broken(*args: object, **options: object) -> object:
+        found = solve(*args, **options)  # type: ignore[arg-type]
+        assert options["keep_failures"]
+        found["madrs"].values[9] = np.nan  # of the second row
+        return found
+
+    parameters = load_parameters(chain=False)
+    records = [r for r in load_observed() if r.id.startswith("murrough2013a.ketamine")]
+    cases, z = fitted(prepare(records, parameters)), np.zeros((3, 1))
+    whole = evaluate(cases, parameters, ("mood.weight.anhedonia",), z, people=8, shard=3)
+    monkeypatch.setattr(simulation, "simulate_people", broken)
+    found = evaluate(cases, parameters, ("mood.weight.anhedonia",), z, people=8, shard=3)
+    assert np.isnan(found.figures[1]).all()
+    np.testing.assert_array_equal(found.figures[[0, 2]], whole.figures[[0, 2]])
+    assert found.failures == ("rows 1 to 3: 1 in which somebody's solution broke down",)
+
+
 def test_many_people_tell_what_a_few_are_off_by() -> None:
     targets = some_targets(("points",) * 3, ("a", "b", "c"))
     rng = np.random.default_rng(10)

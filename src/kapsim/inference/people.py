@@ -62,5 +62,5 @@ def few_people(
         People in each row.
     """
     registry = group_registry(group, priors)
-    patient = Patient(schema_version=1, diagnosis="trd" if group.depressed else "healthy")
+    patient = Patient.model_validate({"schema_version": 1, "diagnosis": group.diagnosis})
     return sample_people(patient, rows * few, 0, per_draw=few, parameters=registry, deviates=Even(rows, known))

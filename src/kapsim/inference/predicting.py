@@ -56,6 +56,8 @@ class Predictor:
     ) -> list[Figure | None]:
         """Return the model's figures, whose parts have the shape (rows, few); None where an arm could not be solved.
 
+        Where `settings` keep failures, a row in which anybody's solution broke down is not a number in all figures.
+
         Parameters
         ----------
         settings : Settings
@@ -82,7 +84,7 @@ class Predictor:
                 found.append(figure(case.subject, point, answers))
             except NotSimulableError:
                 found.append(None)
-        return found
+        return [figure if figure is None else _without(figure, answers.broken) for figure in found]
 
     def wanted(self) -> dict[Arm, set[Want]]:
         """Return what is asked of each arm."""
@@ -98,6 +100,13 @@ class Predictor:
                 figure(case.subject, point, note)
             self._wanted.update(collect(asked))
         return self._wanted
+
+
+def _without(found: Figure, broken: NDArray[np.bool_]) -> Figure:
+    """Return a figure whose broken rows are not a number."""
+    if not broken.any():
+        return found
+    return found._replace(parts=tuple(np.where(broken[:, None], np.nan, part) for part in found.parts))
 
 
 def simulable(cases: Sequence[Case]) -> tuple[Case, ...]:

@@ -81,6 +81,8 @@ class Settings:
         How fine the time grid is.
     rating_error : bool
         Whether ratings carry their error, as a study's do; otherwise they are expected scores.
+    keep_failures : bool
+        Go on where the solution of some people breaks down; `Answers.broken` says in which draws. Otherwise their arm fails.
     """
 
     parameters: Mapping[str, Parameter]
@@ -89,6 +91,7 @@ class Settings:
     seed: int = 0
     resolution: Resolution = RESOLUTION
     rating_error: bool = True
+    keep_failures: bool = False
 
 
 class Answers:
@@ -121,6 +124,7 @@ class Answers:
         self._shape = shape
         self._found: dict[Arm, dict[Want, Array] | str] = {}
         self.failures: list[str] = []
+        self.broken = np.zeros(shape[0], dtype=bool)
         for number, (arm, wants) in enumerate(wanted.items(), start=1):
             if progress is not None:
                 progress(f"arm {number} of {len(wanted)}: {arm.study}")
@@ -196,10 +200,15 @@ class Answers:
             kinetics=self._settings.kinetics,
             at=hours,
             resolution=self._settings.resolution,
+            keep_failures=self._settings.keep_failures,
+            variables=variables,
         )
         clock: Array = dataset["time"].values
         nearest = [0, *(int(np.argmin(np.abs(clock - hour))) for hour in hours)]
-        return {name: np.array(dataset[name].values[:, nearest]) for name in variables}
+        found = {name: np.array(dataset[name].values[:, nearest]) for name in variables}
+        for values in found.values():
+            self.broken |= ~np.isfinite(values).all(axis=1).reshape(self._shape).all(axis=1)
+        return found
 
     def _rated(self, arm: Arm, people: People, want: Want, expected: Array, entry: Array) -> Array:
         """Return what raters wrote down, shape (patient, hours); before the first visit they have seen nobody."""

@@ -211,9 +211,10 @@ def around(every: Sequence[str], draws: Draws, rows: int, seed: int, *, wider: f
 
 
 def sound(design: Design) -> Design:
-    """Return a design without the figures that could not be computed in some row."""
-    kept = np.flatnonzero(np.isfinite(design.figures).all(axis=0))
-    return replace(design, figures=design.figures[:, kept], targets=design.targets.some(kept))
+    """Return a design without the rows that broke down, and without the figures that some other row does not have."""
+    rows = np.isfinite(design.figures).any(axis=1)
+    kept = np.flatnonzero(np.isfinite(design.figures[rows]).all(axis=0))
+    return replace(design, z=design.z[rows], figures=design.figures[rows][:, kept], targets=design.targets.some(kept))
 
 
 def joined(first: Design, second: Design, *, rows: bool = True) -> Design:
@@ -233,25 +234,31 @@ def design_of(first: Design, near: Sequence[Design], crowds: Sequence[Design], f
     """Return the rows that the emulator is made of, with the figures that every design has.
 
     The first design serves until the others have rows enough to do without it: far from the posterior, a polynomial has
-    other things to follow.
+    other things to follow, and some figures do not exist (nobody relapses who never responded).
     """
     terms = 1 + 2 * free + free * (free - 1) // 2
     rows = [first, *near]
     found = functools.reduce(joined, rows if sum(len(design.z) for design in near) < 2 * terms else near)
-    for design in (first, *crowds):
+    for design in crowds:
         found = joined(found, design, rows=False)
     return found
 
 
 def too_few(near: Sequence[Design], crowds: Sequence[Design], wanted: Targets) -> Few:
-    """Return what a few people stand off from many at the same settings, the first rows of each design."""
+    """Return what a few people stand off from many at the same settings, some rows of each design."""
     difference = np.concatenate(
         [
-            with_figures(many, wanted) - with_figures(few, wanted)[: len(many.z)]
+            with_figures(many, wanted) - with_figures(few, wanted)[same_rows(few, many)]
             for few, many in zip(near, crowds, strict=True)
         ]
     )
     return Few(difference.mean(axis=0), difference.std(axis=0, ddof=1))
+
+
+def same_rows(whole: Design, part: Design) -> NDArray[np.int64]:
+    """Return the places in a design of the rows of another, which has some of them in their order."""
+    place = {row.tobytes(): k for k, row in enumerate(whole.z)}
+    return np.asarray([place[row.tobytes()] for row in part.z], dtype=np.int64)
 
 
 def corrected(emulator: Emulator, few: Few) -> Emulator:

@@ -58,7 +58,7 @@ class Design:
     z : ndarray, shape (row, parameter)
         Standard deviates of the priors.
     figures : ndarray, shape (row, figure)
-        On the scales of the targets; not a number where an arm failed.
+        On the scales of the targets; not a number where an arm failed, or anybody in the row.
     targets : Targets
     failures : tuple of str
         What the solver could not do.
@@ -171,7 +171,7 @@ def evaluate(
                 else _prefixed(progress, f"rows {start + 1} to {start + len(rows)} of {len(z)}")
             )
             every = predictor.figures(
-                Settings(parameters, variant, resolution=RESOLUTION), known, len(rows), people, note
+                Settings(parameters, variant, resolution=RESOLUTION, keep_failures=True), known, len(rows), people, note
             )
             found = [every[place] for place in own]
             block = np.stack(
@@ -192,6 +192,9 @@ def evaluate(
             for k, item in enumerate(asked)
             if np.isnan(block[:, k]).all()
         ]
+        lost = int(np.isnan(block).all(axis=1).sum())
+        if lost:
+            failures.append(f"rows {start + 1} to {start + len(rows)}: {lost} in which somebody's solution broke down")
         blocks.append(block)
     assert told is not None
     place = {item.key: k for k, item in enumerate(asked)}

@@ -202,7 +202,8 @@ def _observed(item: Item, found: Figure, seed: int) -> tuple[float, float]:
     error_printed = standard_error(point, size)
     if error_printed is not None:
         return value, abs(slope) * error_printed
-    few = tuple(part[:REFERENCE_ROWS] for part in found.parts)
+    told = np.all([np.isfinite(part).all(axis=1) for part in found.parts], axis=0)
+    few = tuple((part[told] if told.any() else part)[:REFERENCE_ROWS] for part in found.parts)
     # what studies share is a parameter of the fit
     return value, predict(found._replace(parts=few, shared=0.0), size, seed, item.key).sampling_sd
 
