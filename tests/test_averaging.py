@@ -22,7 +22,8 @@ from kapsim.mechanisms.switches import VARIANTS
 from kapsim.outcomes import endpoints
 from kapsim.patient.sampling import sample_people
 from kapsim.protocol import load_protocol
-from kapsim.report.summary import print_summary
+from kapsim.report.html import report_html
+from kapsim.report.summary import print_summary, structure_lines
 from kapsim.sentinels import some_of
 from kapsim.simulation import simulate, simulate_people
 from kapsim.solving import integrate
@@ -107,6 +108,13 @@ def test_the_summary_tells_what_variants_differ_by(weighed: None) -> None:
     with io.StringIO() as text:
         print_summary(found, endpoints(found), console=Console(file=text, width=200))
         assert "structure: madrs_change_24h from -" in text.getvalue()
+    page = report_html(found, endpoints=endpoints(found))
+    table = page[page.index('id="structure"') :].split("</table>")[0]
+    assert all(f'class="n">{name}</th>' in table for name in WEIGHTS)
+    assert table.count("<tr>") == 1 + len(structure_lines(found, endpoints(found)))
+    assert 'id="structure"' not in report_html(
+        simulate("single_infusion", draws=20), endpoints=endpoints(simulate("single_infusion", draws=20))
+    )
 
 
 def test_without_weights_there_is_no_average(monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Any) -> None:

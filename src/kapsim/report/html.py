@@ -17,7 +17,7 @@ from kapsim.report.figures import event_list, figure_spec, long_name, panel_rows
 from kapsim.report.page import figure_item, provenance, render, write_page
 from kapsim.report.panels import PANELS
 from kapsim.report.spread import EndpointLike, parameter_draws, summarise_endpoint
-from kapsim.report.summary import range_text, run_applicability, shown_unit, value_text
+from kapsim.report.summary import range_text, run_applicability, shown_unit, structure, value_text
 from kapsim.report.theme import number_text, percent_text, unit_text
 from kapsim.story import CLAUSES, Measure
 
@@ -129,6 +129,24 @@ def _endpoint_rows(dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike]) -
             "and between draws (what is not known about the parameters)."
         )
     return rows, note
+
+
+def _structure(dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike]) -> dict[str, Any] | None:
+    """Return the table of what variants differ by: their names, and a row an endpoint; None for one variant."""
+    found = structure(dataset, endpoints)
+    if not found:
+        return None
+    names = list(dict.fromkeys(name for spread in found.values() for name in spread.means))
+    rows = [
+        {
+            "long_name": endpoints[name].long_name or name,
+            "means": [number_text(spread.means[own]) if own in spread.means else "–" for own in names],
+            "between": number_text(spread.spread),
+            "total": number_text(spread.total),
+        }
+        for name, spread in found.items()
+    ]
+    return {"names": names, "rows": rows}
 
 
 def _measure(dataset: xr.Dataset, measure: Measure) -> str | None:
@@ -252,6 +270,7 @@ def report_html(
             "protocol": str(dataset.attrs.get("protocol", "")),
             "endpoints": rows,
             "spread_note": spread_note,
+            "structure": _structure(dataset, endpoints),
             "figures": figures,
             "clauses": _clauses(dataset),
             "evidence": run_applicability(dataset),

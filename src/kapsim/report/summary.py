@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kapsim.applicability import Applicability
-from kapsim.averaging import structural_spread
+from kapsim.averaging import StructuralSpread, structural_spread
 from kapsim.report.spread import EndpointLike, EndpointSummary, parameter_draws, summarise_endpoint
 from kapsim.report.theme import number_text, percent_text, unit_text
 from kapsim.sentinels import SolutionError
@@ -93,21 +93,26 @@ def evidence_lines(dataset: xr.Dataset) -> list[str]:
     return [] if found is None else [f"evidence, {line}" for line in found.lines()]
 
 
-def structure_lines(dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike]) -> list[str]:
-    """Return what variants differ by in each endpoint in points, a line each; none for results of one variant."""
+def structure(dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike]) -> dict[str, StructuralSpread]:
+    """Return what variants differ by in each endpoint in points, by its name; empty for results of one variant."""
     if "variant_number" not in dataset.coords:
-        return []
+        return {}
     number = dataset["variant_number"]
     meanings = str(number.attrs["flag_meanings"]).split()
     names = [meanings[int(value)] for value in number.values]
-    found = []
+    found = {}
     for name, endpoint in endpoints.items():
         if shown_unit(summarise_endpoint(endpoint, parameter_draws(dataset))) != "points":
             continue
         spread = structural_spread(names, dataset["parameter_draw"].values, np.asarray(endpoint.values, dtype=float))
         if spread is not None:
-            found.append(spread.line(name, "points"))
+            found[name] = spread
     return found
+
+
+def structure_lines(dataset: xr.Dataset, endpoints: Mapping[str, EndpointLike]) -> list[str]:
+    """Return what variants differ by in each endpoint in points, a line each; none for results of one variant."""
+    return [spread.line(name, "points") for name, spread in structure(dataset, endpoints).items()]
 
 
 def run_applicability(dataset: xr.Dataset) -> Applicability | None:
