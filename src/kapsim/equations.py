@@ -172,6 +172,7 @@ def _mind(model: Model) -> Equations:
         relief=_symbol(r"\rho"),
         alliance=_symbol(r"\Phi"),
         expectation=_symbol("e"),
+        remitting=_symbol(r"\omega"),
         setting=_symbols(Setting),
         switches=model.switches,
     )
@@ -182,7 +183,7 @@ def _mood(model: Model) -> Equations:
     from kapsim.mechanisms.mood import Carriers
 
     now, rest = _symbols(Carriers), _symbols(Carriers, "_0")
-    madrs, hama = model.mood.scores(
+    treated = model.mood.treated(
         now,
         rest,
         madrs_rest=_symbol(r"\mathit{MADRS}_0"),
@@ -191,6 +192,7 @@ def _mood(model: Model) -> Equations:
         gate=_symbol("g"),
         switches=model.switches,
     )
+    madrs, hama = model.mood.scores(treated, _symbol(r"\mathit{recovery}"))
     return [(_symbol(r"\mathit{MADRS}"), madrs), (_symbol(r"\mathit{HAMA}"), hama)]
 
 

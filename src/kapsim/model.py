@@ -37,6 +37,7 @@ class Traits(NamedTuple):
     alliance: Value  # factor on corrective experience
     expectation: Value  # readiness to expect help, 0 to 1
     untouched: Value  # share of the severity that no treatment reaches, 0 to 1
+    remitting: Value  # 1 where the episode ends of its own accord in time, 0 where it does not
 
 
 class State(NamedTuple):
@@ -61,6 +62,7 @@ class Flow(NamedTuple):
     opening: Value
     ampa_drive: Value
     felt_drug: Value
+    treated: Value
     madrs: Value
     hama: Value
 
@@ -124,7 +126,7 @@ class Model:
         return cls(switches=switches, **links)
 
     def rest(self, traits: Traits) -> State:
-        """Return the person's own steady state: without drug, therapy or expectancy nothing moves from here."""
+        """Return the person's own steady state: without drug, therapy or expectancy only recovery moves."""
         inflammation = self.inflammation.rest(traits.crp, traits.microglia)
         plasticity = self.plasticity.rest(traits.spines, traits.bdnf)
         strength = self.plasticity.strength(plasticity)
@@ -171,9 +173,9 @@ class Model:
         strength = mark("strength", self.plasticity.strength(state.plasticity))
         at_rest = mark("strength_rest", self.plasticity.strength(rest.plasticity))
         opening = mark("opening", self.switches.opening * self.plasticity.opening(state.plasticity))
-        madrs, hama = mark(
-            "scores",
-            self.mood.scores(
+        treated = mark(
+            "treated",
+            self.mood.treated(
                 mark("carriers", self.carriers(state, strength, opening)),
                 mark("carriers_rest", self.carriers(rest, at_rest, self.plasticity.opening(rest.plasticity))),
                 madrs_rest=traits.madrs,
@@ -183,6 +185,7 @@ class Model:
                 switches=self.switches,
             ),
         )
+        madrs, hama = mark("scores", self.mood.scores(treated, state.mind.recovery))
         seen = (state.network, block, strength, traits.subgenual, setting, self.switches)
         place = self.network.place(*seen, mark)
         return Flow(
@@ -193,6 +196,7 @@ class Model:
             opening=opening,
             ampa_drive=self.plasticity.ampa_drive(state.plasticity, state.glutamate.level, setting),
             felt_drug=mark("felt_drug", self.acute.felt(state.acute, drugs)),
+            treated=treated[0],
             madrs=madrs,
             hama=hama,
         )
@@ -242,9 +246,10 @@ class Model:
                 dmn=flow.activity.dmn,
                 dmn_rest=dmn_rest,
                 felt_drug=flow.felt_drug,
-                relief=1.0 - flow.madrs / traits.madrs,
+                relief=1.0 - flow.treated / traits.madrs,
                 alliance=traits.alliance,
                 expectation=traits.expectation,
+                remitting=traits.remitting,
                 setting=setting,
                 switches=self.switches,
             ),
@@ -288,6 +293,7 @@ class Model:
             "rumination": mind.rumination,
             "expectancy": mind.expectancy,
             "care": mind.care,
+            "recovery": mind.recovery,
             "madrs_momentary": flow.madrs,
             "hama_momentary": flow.hama,
             "dissociation_tolerance": state.acute.tolerance,

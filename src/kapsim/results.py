@@ -73,6 +73,7 @@ VARIABLES: dict[str, tuple[str, str, str]] = {
     "rumination": ("mind", "1", "rumination"),
     "expectancy": ("mind", "1", "expectancy"),
     "care": ("mind", "1", "part of care and an oral antidepressant in force"),
+    "recovery": ("mind", "1", "share of severity gone of its own accord"),
     "madrs": ("mood", "points", "MADRS, expected score"),
     "hdrs17": ("mood", "points", "HDRS-17, expected score"),
     "qids": ("mood", "points", "QIDS-SR16, expected score"),

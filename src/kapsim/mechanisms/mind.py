@@ -1,13 +1,14 @@
 """Mind: network, window and experience → belief and rumination (clauses S5, S8).
 
 A labile negative belief, a consolidated schema, rumination, expectancy, and what care and an oral antidepressant bring
-in weeks, natural course included: trials give them beside the drug, and their control arms improve by them. Corrective
-experience in therapy and adverse experience both learn with one gain, which the plasticity window opens and the
-precision of the default mode network closes; consolidation is gated by the window too. Depression sits in the prior
-(schema and precision), not in learning rates. Relief lets a person take part in life again, and that teaches, too, with
-the same gain: what treatment began can outlast it. The window can harm: a stressor inside it makes things worse. What
-the person feels is the belief shifted by the window; the shift is a state and is not consolidated. Belief, window and
-precision are constructs. Contested: the path from the default mode network, which may be zero.
+in weeks: trials give them beside the drug, and their control arms improve by them. Corrective experience in therapy and
+adverse experience both learn with one gain, which the plasticity window opens and the precision of the default mode
+network closes; consolidation is gated by the window too. Depression sits in the prior (schema and precision), not in
+learning rates. Relief lets a person take part in life again, and that teaches, too, with the same gain: what treatment
+began can outlast it. Episodes also end of their own accord, sooner or later, but for those that resist treatment. The
+window can harm: a stressor inside it makes things worse. What the person feels is the belief shifted by the window; the
+shift is a state and is not consolidated. Belief, window and precision are constructs. Contested: the path from the
+default mode network, which may be zero.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from kapsim.mechanisms.switches import Switches
 
 
 class MindState(NamedTuple):
-    """Negative belief, schema, rumination, expectancy and the part of care, each between 0 and 1."""
+    """Negative belief, schema, rumination, expectancy, the part of care, and recovery of one's own, each 0 to 1."""
 
     belief: Value
     schema: Value
     rumination: Value
     expectancy: Value
     care: Value
+    recovery: Value
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Mind(Mechanism):
     credence_open: Value = parameter("mind.credence_open", "1")
     care_share: Value = parameter("mind.care_share", "1")
     tau_care: Value = parameter("mind.tau_care", "h")
+    tau_recovery: Value = parameter("mind.tau_recovery", "h")
 
     def rumination_target(self, felt: Value, dmn: Value, switches: Switches) -> Value:
         """Rumination in balance with the felt belief and default-mode activity."""
@@ -69,7 +72,8 @@ class Mind(Mechanism):
         """Rest of a person who holds `belief` (at least the healthy schema), with default-mode activity `dmn`."""
         fast, slow = 1.0 / self.tau_schema, 1.0 / self.tau_healthy
         schema = (belief * fast + self.schema_healthy * slow) / (fast + slow)
-        return MindState(belief, schema, self.rumination_target(belief, dmn, switches), 0.0 * belief, 0.0 * belief)
+        zero = 0.0 * belief
+        return MindState(belief, schema, self.rumination_target(belief, dmn, switches), zero, zero, zero)
 
     def felt(self, state: MindState, window: Value) -> Value:
         """Belief as felt now: lightened while the window is open, not consolidated."""
@@ -97,13 +101,15 @@ class Mind(Mechanism):
         relief: Value,
         alliance: Value,
         expectation: Value,
+        remitting: Value,
         setting: Setting,
         switches: Switches,
     ) -> MindState:
-        """Rates of change per hour, all zero at `rest` without therapy, contact or stressor.
+        """Rates of change per hour, all zero at `rest` without therapy, contact or stressor, but for recovery.
 
-        `relief` is the share of the baseline severity that is gone. `alliance` scales corrective experience in therapy,
-        `expectation` the person's readiness to expect help, both per person.
+        `relief` is the share of the baseline severity that treatment has taken: what recovery teaches is in its own
+        rate. `alliance` scales corrective experience in therapy, `expectation` the person's readiness to expect help;
+        `remitting` is 1 where the episode ends of its own accord in time and 0 where it does not; all per person.
         """
         dmn = dmn - (1.0 - switches.quieting) * (dmn - dmn_rest)
         gain = self.gain(state, window, dmn_rest - dmn, switches)
@@ -128,4 +134,5 @@ class Mind(Mechanism):
             expectancy=self.expectancy_rate * setting.contact * credence * expectation * (1.0 - state.expectancy)
             - state.expectancy / self.tau_expectancy,
             care=(cared - state.care) / self.tau_care,
+            recovery=(remitting - state.recovery) / self.tau_recovery,
         )

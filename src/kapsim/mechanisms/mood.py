@@ -5,9 +5,9 @@ the person's own baseline with lost synaptic strength (anhedonia), felt belief, 
 care; neurogenesis has a weight of zero by default, because its role in adults is contested. A share of each person's
 severity is untouched by all of them: drug, repetition, expectancy and care share what is left, so that effects which
 would add up to more than that person can gain saturate together, and people split into those whom treatment helps and
-those whom it hardly moves. A rating averages since the last dose or the last rating, at most over the recall
-period of its scale, as the difference of two values of an integral state; other scales are read off the MADRS by
-published tables.
+those whom it hardly moves. An episode that ends of its own accord takes the same share of all that is left. A rating
+averages since the last dose or the last rating, at most over the recall period of its scale, as the difference of two
+values of an integral state; other scales are read off the MADRS by published tables.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Mood(Mechanism):
         unspecific = -switches.expectancy * (self.expectancy * now.expectancy + self.care * now.care)
         return switches.links * synaptic, switches.links * thought, unspecific
 
-    def scores(
+    def treated(
         self,
         now: Carriers,
         rest: Carriers,
@@ -80,7 +80,7 @@ class Mood(Mechanism):
         gate: Value,
         switches: Switches,
     ) -> tuple[Value, Value]:
-        """Momentary MADRS and HAM-A in points: the baseline at rest, never below its untouched share."""
+        """MADRS and HAM-A in points as treatment leaves them: the baseline at rest, never below its untouched share."""
         synaptic, thought, unspecific = self.shifts(now, rest, gate, switches)
         anxious = (
             self.anxiety_synaptic * synaptic + self.anxiety_cognitive * thought + self.anxiety_expectancy * unspecific
@@ -90,6 +90,11 @@ class Mood(Mechanism):
             _moved(madrs_rest, self.madrs_maximum, untouched, depressed),
             _moved(hama_rest, self.hama_maximum, untouched, anxious),
         )
+
+    def scores(self, treated: tuple[Value, Value], recovery: Value) -> tuple[Value, Value]:
+        """Momentary MADRS and HAM-A in points: time takes the same share of both, of what no treatment reaches, too."""
+        left = 1.0 - recovery
+        return left * treated[0], left * treated[1]
 
 
 def _moved(baseline: Value, maximum: Value, untouched: Value, shift: Value) -> Value:

@@ -28,6 +28,7 @@ SPREADS = {
     "plasticity.bdnf_gain": "patient.spread.response",
     "mood.weight.expectancy": "patient.spread.unspecific",
     "mood.weight.care": "patient.spread.unspecific",
+    "mind.tau_recovery": "patient.spread.recovery",
 }
 #: Nobody responds more than this many times as much, or as little, as the typical person (assumed): scores stand at
 #: their end by then, and rates beyond are too fast for any grid.
@@ -38,6 +39,8 @@ PATIENTS_PER_DRAW = 10
 MOST_DRAWS = 100_000
 _BLOCK = 256
 _DECADE = 10.0
+#: The diagnosis of those whom treatment has failed, and of whom no file says anything.
+RESISTANT = "trd"
 #: Beginning of the purposes of what is not known about the parameters, alone and together in the posterior.
 _UNKNOWN, _JOINT = "uncertainty:", "uncertainty:joint:"
 
@@ -233,6 +236,7 @@ def _with_patient(
 
     given = patient if patient is not None else Patient(schema_version=1)
     healthy = given.diagnosis == "healthy"
+    resistant = (given.diagnosis or RESISTANT) == RESISTANT
     madrs = known("patient.healthy_madrs" if healthy else "patient.madrs", _madrs(given), "madrs")
     hama = known("patient.healthy_hama" if healthy else "patient.hama", _hama(given), "hama")
     sick = np.zeros(count) if healthy else madrs / load_parameters()["patient.madrs"].value
@@ -282,7 +286,8 @@ def _with_patient(
         microglia=np.zeros(count) if healthy else values["patient.microglia"],
         alliance=values["patient.alliance"],
         expectation=known("patient.expectation", given.expectancy),
-        untouched=_untouched(values, age, keyed.normal("between:patient.untouched", count)),
+        untouched=_untouched(values, age, resistant, keyed.normal("between:patient.untouched", count)),
+        remitting=np.full(count, float(not (healthy or resistant))),
     )
     body = Body(weight=known("patient.weight", given.weight_kg, "weight"), age=age, female=female)
     return People(values, traits, body, draw_of.astype(np.int64), keyed, covariates)
@@ -307,12 +312,14 @@ _INSIDE_MADRS = (0.5, 59.5)
 _INSIDE_HAMA = (0.5, 55.5)
 
 
-def _untouched(values: Mapping[str, Array], age: Array, own: Array) -> Array:
-    """Return the share of each person's severity that no treatment reaches; larger in older people."""
+def _untouched(values: Mapping[str, Array], age: Array, resistant: bool, own: Array) -> Array:
+    """Return the share of each person's severity that no treatment reaches; larger in older and in resistant people."""
     from scipy.special import expit, logit
 
     older = (age - load_parameters()["patient.age"].value) / _DECADE
     shift = values["patient.spread.untouched"] * own + values["patient.untouched_age"] * older
+    if not resistant:
+        shift = shift - values["patient.untouched_responsive"]
     return np.asarray(expit(logit(values["patient.untouched"]) + shift))
 
 

@@ -82,7 +82,8 @@ class Settings:
     rating_error : bool
         Whether ratings carry their error, as a study's do; otherwise they are expected scores.
     keep_failures : bool
-        Go on where the solution of some people breaks down; `Answers.broken` says in which draws. Otherwise their arm fails.
+        Go on where the solution of some people breaks down; `Answers.broken` says in which draws. Without it their
+        arm fails.
     """
 
     parameters: Mapping[str, Parameter]

@@ -19,7 +19,7 @@ import numpy as np
 from kapsim.evidence import Law, Parameter
 from kapsim.evidence.schema import Group
 from kapsim.patient import Patient
-from kapsim.patient.sampling import People, sample_people
+from kapsim.patient.sampling import RESISTANT, People, sample_people
 from kapsim.ratings.enrolment import Enrolment, enrolled, true_severity
 from kapsim.ratings.rating_error import rating_error
 from kapsim.scales import from_madrs, gad7_from_hama, to_madrs
@@ -44,6 +44,7 @@ class GroupKey(NamedTuple):
 
     Severity is as rated: on the MADRS or HAM-A, converted from `scale`. `chosen` says whether a rating decided who came
     in, as in a trial; clinics take whoever comes. `age_sd` is for groups of one age; without it ages spread as usual.
+    `resistant` says whether treatment had failed them.
     """
 
     depressed: bool
@@ -57,6 +58,12 @@ class GroupKey(NamedTuple):
     scale: str | None = None
     chosen: bool = True
     age_sd: float | None = None
+    resistant: bool = True
+
+    @property
+    def diagnosis(self) -> str:
+        """What of the diagnosis makes a difference to the chain."""
+        return "healthy" if not self.depressed else RESISTANT if self.resistant else "mdd"
 
 
 def group_key(group: Group, *, chosen: bool = True) -> GroupKey:
@@ -72,8 +79,11 @@ def group_key(group: Group, *, chosen: bool = True) -> GroupKey:
     baseline = group.baseline
     madrs, madrs_sd = _on_madrs(baseline.scale, baseline.mean, baseline.sd)
     hama, hama_sd = _on_hama(baseline.scale, baseline.mean, baseline.sd)
+    depressed = group.diagnosis not in WITHOUT_DEPRESSION or madrs is not None
+    if group.diagnosis == "at_risk" and madrs is None and hama is None:
+        madrs, hama = (_assumed(f"patient.at_risk_{own}") for own in _OWN)
     return GroupKey(
-        depressed=group.diagnosis not in WITHOUT_DEPRESSION or madrs is not None,
+        depressed=depressed,
         age=group.age_years,
         weight=group.weight_kg,
         female=group.female_fraction,
@@ -81,8 +91,9 @@ def group_key(group: Group, *, chosen: bool = True) -> GroupKey:
         madrs_sd=madrs_sd,
         hama=hama,
         hama_sd=hama_sd,
-        scale=baseline.scale if madrs is not None or hama is not None else None,
+        scale=baseline.scale if baseline.mean is not None and (madrs is not None or hama is not None) else None,
         chosen=chosen,
+        resistant=group.diagnosis == RESISTANT,
     )
 
 
@@ -101,6 +112,12 @@ def _on_madrs(scale: str | None, mean: float | None, sd: float | None) -> tuple[
     if mean is None or scale not in _CONVERTED:
         return None, None
     return to_madrs(scale, mean), None if sd is None else sd * to_madrs(scale, mean) / mean
+
+
+def _assumed(identifier: str) -> float:
+    from kapsim.evidence import load_parameters
+
+    return load_parameters()[identifier].value
 
 
 def _on_hama(scale: str | None, mean: float | None, sd: float | None) -> tuple[float | None, float | None]:
@@ -214,6 +231,6 @@ def virtual_group(group: GroupKey, parameters: Mapping[str, Parameter], seed: in
     seed : int
         Root of all randomness.
     """
-    patient = Patient(schema_version=1, diagnosis="trd" if group.depressed else "healthy")
+    patient = Patient.model_validate({"schema_version": 1, "diagnosis": group.diagnosis})
     registry = group_registry(group, parameters)
     return sample_people(patient, DRAWS * PATIENTS, seed, per_draw=PATIENTS, parameters=registry)

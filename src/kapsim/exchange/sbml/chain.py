@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 NAMES = {"s": "S-ketamine", "r": "R-ketamine", "midazolam": "midazolam"}
 #: Units of what is not 1: traits, intermediate quantities and states.
 TRAIT_UNITS = {"madrs": "points", "hama": "points", "crp": "mg/L"}
-MARK_UNITS = {"scores_0": "points", "scores_1": "points"}
+MARK_UNITS = dict.fromkeys(("treated_0", "treated_1", "scores_0", "scores_1"), "points")
 MARK_NAMES = {
     "strength": "synaptic strength, healthy = 1",
     "strength_rest": "synaptic strength at rest, healthy = 1",
