@@ -18,7 +18,7 @@ import kapsim
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Packages whose names load when they are first used.
-LATE = ("attribution", "brain", "evidence", "population", "report")
+LATE = ("attribution", "brain", "brain_study", "evidence", "population", "report")
 HEAVY = ("jax", "llvmlite", "numba", "plotly", "sympy", "xarray")
 # Written so that this file does not match itself.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|farm|root|home/\w+|opt/\w+)[/]|(?<![\w./-])shared[/]")
