@@ -161,6 +161,17 @@ def test_small_archive_of_a_large_text_is_refused_before_it_is_taken_apart(conte
     assert "of 2000 regions that are handled" in refused(lambda: load_connectome(tmp_path / "c.zip"))
 
 
+def test_title_of_a_column_with_a_control_character(tmp_path: Path) -> None:
+    item = loader("connectome, folder of tables")
+    [files] = item.seeds()
+    head, rows = files["folder/regions.csv"].split(b"\n", 1)
+    place = emptied(tmp_path / "input")
+    for name, content in {**files, "folder/regions.csv": head.replace(b"network", b"net\twork") + b"\n" + rows}.items():
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).write_bytes(content)
+    assert "'net work' holds a control character" in refused(lambda: load_connectome(place / "folder"))
+
+
 def test_parts_that_do_not_go_together_name_their_file(tmp_path: Path) -> None:
     stream = io.BytesIO()
     np.savez(stream, weights=np.ones((2, 2)) - np.eye(2), names=np.array(["a", "b"]), hemispheres=np.array(["L"]))
