@@ -201,6 +201,15 @@ def test_first_line_of_wrong_kinds_is_no_run(wrong: dict[str, Any]) -> None:
     assert parse_manifest(_line({**Header(3, {"a": 1}).content, **wrong})).header is None
 
 
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a":Infinity}', '{"a":1e999}', "{", '{"a": 1}'])
+def test_manifest_line_that_nobody_writes_is_none(text: str) -> None:
+    # with a checksum that is right, a number that is none ended in a traceback when the run was resumed
+    from kapsim.runs.manifest import _checksum
+
+    raw = f'{{"identity":{text},"layout":1,"shards":3}}'.encode()
+    assert parse_manifest(_checksum(raw) + b" " + raw + b"\n").header is None
+
+
 def test_design_without_its_figures(tmp_path: Path) -> None:
     stream = io.BytesIO()
     np.savez(stream, digest=np.asarray("digest"))
