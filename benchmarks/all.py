@@ -124,9 +124,37 @@ def _start_up(found: Result) -> list[Line]:
     return [Line(what, f"{seconds:.2f} s") for what, seconds in found["seconds"].items()]
 
 
-def _anything(found: Result) -> list[Line]:
-    """Show the plain numbers of a script that is not described here."""
-    return [Line(name, f"{value:.4g}") for name, value in found.items() if type(value) in (int, float)]
+def _explorer(found: Result) -> list[Line]:
+    return [
+        Line("explorer, ready", f"{found['ready_s']:.1f} s"),
+        Line("explorer, first paint", f"{found['first_paint_ms']:.0f} ms"),
+        Line("explorer, slider to plot", f"{found['one_median_ms']:.0f} ms, p95 {found['one_p95_ms']:.0f} ms"),
+        Line("explorer, twenty people", f"{found['twenty_median_ms']:.0f} ms, p95 {found['twenty_p95_ms']:.0f} ms"),
+        Line("explorer, memory of the server", f"{found['memory_mib']:.0f} MiB"),
+    ]
+
+
+def _limits(found: Result) -> list[Line]:
+    chain, cortex, peak = found["chain"], found["cortex"], found["peak_gflops"]
+    least = max(chain["turns_ms"], chain["divisions_ms"])
+    return [
+        Line(
+            "chain, a patient on one core",
+            f"{chain['cpu_ms']:.2f} ms, {chain['gflops']:.1f} GFLOP/s",
+            f"arithmetic alone {least:.2f} ms",
+            least / chain["cpu_ms"],
+        ),
+        Line(
+            "cortex, a simulated second on one core",
+            f"{cortex['cpu_s']:.3f} s, {cortex['gflops']:.1f} GFLOP/s",
+            f"peak {peak:.0f} GFLOP/s",
+            peak / cortex["gflops"],
+        ),
+        *(
+            Line(f"loading of modules, {name}", f"{100 * use['loading']:.0f} % of the profile")
+            for name, use in found["uses"].items()
+        ),
+    ]
 
 
 BENCHMARKS = (
@@ -144,8 +172,8 @@ BENCHMARKS = (
         ("--sizes", "1000", "10000", "100000"),
     ),
     Benchmark("validate", "validate.py", _validate, lambda found: found["within_limit"]),
-    # comes with the web explorer
-    Benchmark("explorer", "explorer.py", _anything, lambda found: found.get("passed", found.get("within_limits"))),
+    Benchmark("explorer", "explorer.py", _explorer, lambda found: found["within_limits"]),
+    Benchmark("limits", "limits.py", _limits, lambda found: None),
 )
 
 

@@ -24,13 +24,12 @@ from pages import markdown, replace
 from pictures import ROOT
 
 from kapsim.brain import load_atlas
+from kapsim.brain.cerebrum import Cerebrum, cortex_at
 from kapsim.brain.surface import (
     HELD_OUT,
     MEASURES,
     RATES,
-    Cerebrum,
     compute,
-    cortex_at,
     design,
     digest,
     log_readouts,

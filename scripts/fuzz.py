@@ -4,9 +4,10 @@ python scripts/fuzz.py                          some 25,000 inputs over all load
 python scripts/fuzz.py --inputs 100             another number a loader
 python scripts/fuzz.py --loader protocol --number 17    one input again, with its traceback; --keep leaves its files
 
-An input that takes over 10 s of CPU time or keeps its worker for a minute, that needs over 1 GB more than a right one,
-or of which the worker dies is a finding too. Prints a line a loader (inputs, taken, findings, slowest in CPU seconds,
-most memory); the last line is JSON. Exit status 1 where there is a finding.
+An input that takes over 10 s of CPU time or keeps its worker for minutes, that needs over 1 GB more than a right one,
+or of which the worker dies is a finding too. Prints a line a loader (inputs, taken, findings, slowest in CPU seconds
+and its number, memory beyond that of right inputs, and in all); the last line is JSON and names the slowest input of
+all. Exit status 1 where there is a finding.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ sys.path.insert(0, str(TESTS))
 fuzz: Any = importlib.import_module("fuzz_loaders")
 
 INPUTS = 1200
-#: CPU time of an input, which does not grow on a busy machine; and wall time after which a worker counts as stuck.
-SECONDS_LIMIT, STUCK_AFTER_S, MEMORY_LIMIT_MB = 10.0, 60.0, 1000.0
+#: CPU time of an input, which does not grow on a busy machine; and wall time after which a worker counts as stuck, long
+#: because a busy machine may give it next to nothing for minutes.
+SECONDS_LIMIT, STUCK_AFTER_S, MEMORY_LIMIT_MB = 10.0, 300.0, 1000.0
 #: So many findings of a loader are told; the others are counted.
 TOLD = 5
 
@@ -58,7 +60,8 @@ def work(connection: Connection, name: str, numbers: range) -> None:
             except BaseException:
                 found, taken = traceback.format_exc(), False
             seconds = time.process_time() - start
-            connection.send(("end", number, taken, seconds, _memory_mb() - before, found))
+            peak = _memory_mb()
+            connection.send(("end", number, taken, seconds, peak, peak - before, found))
     connection.close()
 
 
@@ -71,14 +74,16 @@ class Account:
     """What came of a loader's inputs."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.inputs, self.taken, self.slowest, self.memory_mb = name, 0, 0, 0.0, 0.0
+        self.name, self.inputs, self.taken = name, 0, 0
+        self.slowest, self.slowest_number = 0.0, 0  # CPU seconds, and of which input
+        self.memory_mb, self.peak_mb = 0.0, 0.0  # beyond that of right inputs, and in all
         self.findings: list[tuple[int, str]] = []
 
     def line(self) -> str:
         """Return it as a line of the table."""
         return (
             f"{self.name:32}{self.inputs:8d}{self.taken:8d}{len(self.findings):10d}{self.slowest:10.2f}"
-            f"{self.memory_mb:10.0f}"
+            f"{self.slowest_number:8d}{self.memory_mb:10.0f}{self.peak_mb:8.0f}"
         )
 
 
@@ -99,9 +104,12 @@ def damage(name: str, count: int) -> Account:
                 if message[0] == "begin":
                     begun = message[1]
                     continue
-                _, number, taken, seconds, memory, found = message
+                _, number, taken, seconds, peak, memory, found = message
                 account.inputs, account.taken = account.inputs + 1, account.taken + int(taken)
-                account.slowest, account.memory_mb = max(account.slowest, seconds), max(account.memory_mb, memory)
+                account.slowest, account.slowest_number = max(
+                    (account.slowest, account.slowest_number), (seconds, number)
+                )
+                account.memory_mb, account.peak_mb = max(account.memory_mb, memory), max(account.peak_mb, peak)
                 if found:
                     account.findings.append((number, found))
                 elif seconds > SECONDS_LIMIT:
@@ -151,7 +159,9 @@ def main() -> int:
         return again(options.loader, options.number, options.keep)
     chosen = [item for item in fuzz.LOADERS if options.loader in (None, item.name)]
     start, accounts = time.perf_counter(), []
-    print(f"{'loader':32}{'inputs':>8}{'taken':>8}{'findings':>10}{'slowest s':>10}{'MB more':>10}")
+    print(
+        f"{'loader':32}{'inputs':>8}{'taken':>8}{'findings':>10}{'slowest s':>10}{'which':>8}{'MB more':>10}{'MB':>8}"
+    )
     for item in chosen:
         account = damage(item.name, options.inputs // 5 if item.slow else options.inputs)
         accounts.append(account)
@@ -159,14 +169,17 @@ def main() -> int:
         for number, found in account.findings[:TOLD]:
             print(f"  {number}: {' | '.join(found.strip().splitlines()[-3:])[:600]}")
     findings = sum(len(item.findings) for item in accounts)
+    slowest = max(accounts, key=lambda item: item.slowest)
     summary = {
         "benchmark": "fuzz",
         "loaders": len(accounts),
         "inputs": sum(item.inputs for item in accounts),
         "taken": sum(item.taken for item in accounts),
         "findings": findings,
-        "slowest_s": round(max(item.slowest for item in accounts), 3),
+        "slowest_s": round(slowest.slowest, 3),
+        "slowest": {"loader": slowest.name, "number": slowest.slowest_number},
         "memory_mb": round(max(item.memory_mb for item in accounts)),
+        "peak_mb": round(max(item.peak_mb for item in accounts)),
         "seconds": round(time.perf_counter() - start, 1),
         "load": os.getloadavg()[0],
     }

@@ -107,7 +107,12 @@ def try_out(wheel: Path, python: str) -> dict[str, Any]:
 def _environment(folder: Path, python: str, lock: str) -> Path:
     """Return the Python of a new environment that holds what a lock pins, and nothing else."""
     quiet = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    subprocess.run([UV, "venv", "--quiet", "--python", python, str(folder)], check=True, env=quiet)
+    made = subprocess.run(
+        [UV, "venv", "--quiet", "--python", python, str(folder)], env=quiet, capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        said = " ".join(made.stderr.partition("error: ")[2].split())[:200]
+        raise SystemExit(f"no environment with Python {python} ({said}); give a version that uv finds, or a path to it")
     own = folder / "bin" / "python"
     command = [UV, "pip", "install", "--quiet", "--python", str(own), "--require-hashes", "--only-binary", ":all:"]
     subprocess.run([*command, "-r", str(ROOT / "requirements" / lock)], check=True, env=quiet)

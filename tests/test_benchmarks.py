@@ -42,11 +42,9 @@ def made_up(name: str, script: str) -> Any:
 
 def test_every_script_that_measures_is_run() -> None:
     known = {item.script for item in every.BENCHMARKS}
-    helpers = {"all.py", "brain_peers.py", "population_peers.py", "population_model.py"}
+    helpers = {"all.py", "arithmetic.py", "brain_peers.py", "population_peers.py", "population_model.py"}
     there = {path.name for path in BENCHMARKS.glob("*.py")} - helpers
-    assert there <= known
-    # one comes with a part that is not there yet
-    assert known - there <= {"explorer.py"}
+    assert there == known
 
 
 def test_kept_results_can_be_shown_again() -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from kapsim.brain import load_atlas
+from kapsim.brain.cerebrum import Cerebrum
 from kapsim.brain.mean_field import MeanField
 from kapsim.brain.states import CorticalStates, followed, one_of
-from kapsim.brain.surface import Cerebrum
 from kapsim.brain.working_point import working_point
 from kapsim.brain_study import placebo_of, settled, study_states
 from kapsim.errors import InputError

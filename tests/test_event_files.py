@@ -168,6 +168,7 @@ def changed(row: str, column: str, value: str) -> str:
         ([ROW, LOOK + ",1"], "3: (row): has 15 of 14 columns"),
         ([ROW, "1,1,0"], "3: (row): has 3 of 14 columns; the file may be cut off"),
         ([ROW, '"1,1,0'], "3: (row): is not CSV"),
+        ([ROW, changed(LOOK, "DV", '"1\n2"')], "3: DV: '1 2' is not a number"),
         ([ROW], "2: EVID: no row asks for anything"),
         ([], "1: (file): has no rows under its header"),
     ],

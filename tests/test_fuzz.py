@@ -161,6 +161,17 @@ def test_small_archive_of_a_large_text_is_refused_before_it_is_taken_apart(conte
     assert "of 2000 regions that are handled" in refused(lambda: load_connectome(tmp_path / "c.zip"))
 
 
+def test_title_of_a_column_with_a_control_character(tmp_path: Path) -> None:
+    item = loader("connectome, folder of tables")
+    [files] = item.seeds()
+    head, rows = files["folder/regions.csv"].split(b"\n", 1)
+    place = emptied(tmp_path / "input")
+    for name, content in {**files, "folder/regions.csv": head.replace(b"network", b"net\twork") + b"\n" + rows}.items():
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).write_bytes(content)
+    assert "'net work' holds a control character" in refused(lambda: load_connectome(place / "folder"))
+
+
 def test_parts_that_do_not_go_together_name_their_file(tmp_path: Path) -> None:
     stream = io.BytesIO()
     np.savez(stream, weights=np.ones((2, 2)) - np.eye(2), names=np.array(["a", "b"]), hemispheres=np.array(["L"]))
@@ -188,6 +199,15 @@ def test_first_line_of_wrong_kinds_is_no_run(wrong: dict[str, Any]) -> None:
     from kapsim.runs.manifest import _line
 
     assert parse_manifest(_line({**Header(3, {"a": 1}).content, **wrong})).header is None
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a":Infinity}', '{"a":1e999}', "{", '{"a": 1}'])
+def test_manifest_line_that_nobody_writes_is_none(text: str) -> None:
+    # with a checksum that is right, a number that is none ended in a traceback when the run was resumed
+    from kapsim.runs.manifest import _checksum
+
+    raw = f'{{"identity":{text},"layout":1,"shards":3}}'.encode()
+    assert parse_manifest(_checksum(raw) + b" " + raw + b"\n").header is None
 
 
 def test_design_without_its_figures(tmp_path: Path) -> None:

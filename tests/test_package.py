@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import re
@@ -16,6 +17,8 @@ from packaging.requirements import Requirement
 import kapsim
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Packages whose names load when they are first used.
+LATE = ("attribution", "brain", "brain_study", "evidence", "population", "report")
 HEAVY = ("jax", "llvmlite", "numba", "plotly", "sympy", "xarray")
 # Written so that this file does not match itself.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|farm|root|home/\w+|opt/\w+)[/]|(?<![\w./-])shared[/]")
@@ -79,10 +82,21 @@ def test_no_heavy_import(code: str) -> None:
     assert python("-c", f"import atexit, sys; {report}; {code}").splitlines()[-1] == "loaded:"
 
 
-def test_every_public_name_is_there() -> None:
-    for name in kapsim.__all__:
-        assert getattr(kapsim, name) is not None
-        assert name in dir(kapsim)
+@pytest.mark.parametrize("name", ["kapsim", *(f"kapsim.{room}" for room in LATE)])
+def test_every_public_name_is_there_when_first_used(name: str) -> None:
+    code = f"""
+import importlib, pkgutil, types
+package = importlib.import_module({name!r})
+modules = {{item.name for item in pkgutil.iter_modules(package.__path__)}}
+for public in package.__all__:
+    assert public in dir(package), public
+    value = getattr(package, public)
+    assert value is not None and vars(package)[public] is value, public
+    # a module of that name would take its place as soon as it is imported
+    assert isinstance(value, types.ModuleType) or public not in modules, public
+print(len(package.__all__))
+"""
+    assert int(python("-c", code)) > 0
 
 
 def test_public_functions_are_not_hidden_by_modules() -> None:
@@ -91,9 +105,10 @@ def test_public_functions_are_not_hidden_by_modules() -> None:
     assert callable(kapsim.compare)
 
 
-def test_unknown_attribute_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'simulat'"):
-        kapsim.__getattr__("simulat")
+@pytest.mark.parametrize("name", ["kapsim", *(f"kapsim.{room}" for room in LATE)])
+def test_unknown_attribute_is_an_attribute_error(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'simulat'"):
+        _ = importlib.import_module(name).simulat
 
 
 def test_version_is_in_one_place() -> None:

@@ -18,9 +18,10 @@ import synthetic
 from kapsim import statements, story
 from kapsim.errors import InputError
 from kapsim.report.bands import decimate, patient_quantiles
-from kapsim.report.compare import cluster_interval, compare
+from kapsim.report.compare import compare
 from kapsim.report.figures import FIGURES, figure_spec, plot, table_of
 from kapsim.report.html import report_html, write_report
+from kapsim.report.intervals import cluster_interval
 from kapsim.report.spread import summarise_endpoint, variance_components
 from kapsim.report.summary import print_summary
 from kapsim.report.theme import number_text

@@ -20,14 +20,13 @@ from hypothesis import strategies as st
 import kapsim
 from kapsim.brain import load_atlas
 from kapsim.brain import surface as making
+from kapsim.brain.cerebrum import Cerebrum, cortex_at
 from kapsim.brain.surface import (
     BOX,
     MEASURES,
     RATES,
-    Cerebrum,
     compute,
     corners,
-    cortex_at,
     design,
     digest,
     fitted,

@@ -6,12 +6,12 @@ is never advice for a person.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from kapsim import errors
 from kapsim._version import __version__
 from kapsim.errors import InputError, KapsimError, SolverError
+from kapsim.late_names import late_names
 
 if TYPE_CHECKING:
     from kapsim.attribution.explanation import explain
@@ -23,20 +23,6 @@ if TYPE_CHECKING:
     from kapsim.report.figures import plot
     from kapsim.simulation import simulate
     from kapsim.store import load_results, save_results
-
-# Where each late name lives. No module may bear one of these names, or importing it would hide the function.
-_LATE = {
-    "compare": "kapsim.report.compare",
-    "endpoints": "kapsim.outcomes",
-    "explain": "kapsim.attribution.explanation",
-    "load_patient": "kapsim.patient",
-    "load_population": "kapsim.population",
-    "load_protocol": "kapsim.protocol",
-    "load_results": "kapsim.store",
-    "plot": "kapsim.report.figures",
-    "save_results": "kapsim.store",
-    "simulate": "kapsim.simulation",
-}
 
 __all__ = [
     "InputError",
@@ -56,15 +42,17 @@ __all__ = [
     "simulate",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Load a public name on first use (PEP 562)."""
-    if name not in _LATE:
-        raise AttributeError(f"module 'kapsim' has no attribute {name!r}")
-    value = getattr(import_module(_LATE[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late_names(
+    __name__,
+    {
+        "attribution.explanation": ("explain",),
+        "outcomes": ("endpoints",),
+        "patient": ("load_patient",),
+        "population": ("load_population",),
+        "protocol": ("load_protocol",),
+        "report.compare": ("compare",),
+        "report.figures": ("plot",),
+        "simulation": ("simulate",),
+        "store": ("load_results", "save_results"),
+    },
+)

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from kapsim.errors import InputError
+from kapsim.given_files import decoded, one_line, read_capped
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Document", "KeyPath", "dump", "one_line", "parse", "read", "spell"]
 
@@ -25,7 +26,6 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 12
 MAX_NODES = 20_000
 _MAX_NUMBER = 32
-_MAX_SHOWN = 80
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: keys of mappings and indices of lists, from the top."""
@@ -74,12 +74,6 @@ class Document:
         return _error(self.source, self.line(path), path, problem)
 
 
-def one_line(text: object, limit: int = _MAX_SHOWN) -> str:
-    """Return `text` made fit for one line of a message: no control characters, cut at `limit`."""
-    shown = "".join(c if c.isprintable() else " " for c in str(text)).strip()
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
 def spell(path: KeyPath) -> str:
     """Return `path` as people write it: ``doses[0].amount``; the whole file is ``(file)``."""
     text = ""
@@ -110,23 +104,8 @@ def read(path: str | Path) -> Document:
     InputError
         If the file cannot be read or holds anything but strict YAML.
     """
-    name = one_line(path, 400)
-    try:
-        file = Path(path)
-        if file.is_dir():
-            raise InputError(f"{name}: is a directory; give a YAML file")
-        if not file.exists():
-            raise InputError(f"{name}: no such file; check the path")
-        if not file.is_file():
-            # A pipe or a device could block or never end.
-            raise InputError(f"{name}: is not a regular file; give a YAML file")
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        why = one_line(reason).lower()
-        raise InputError(f"{name}: cannot be read ({why}); check the path and its permissions") from None
-    return parse(raw, source=name)
+    raw = read_capped(path, MAX_BYTES, "a YAML file")
+    return parse(raw, source=one_line(path, 400))
 
 
 def parse(content: bytes | str, *, source: str = "<text>") -> Document:
@@ -152,12 +131,7 @@ def parse(content: bytes | str, *, source: str = "<text>") -> Document:
     raw = content.encode("utf-8", errors="surrogatepass") if isinstance(content, str) else content
     if len(raw) > MAX_BYTES:
         raise InputError(f"{source}: is over {MAX_BYTES // 1024} KB; a protocol or patient file is far smaller")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise _error(source, line, (), "is not text in UTF-8; save the file as plain text") from None
-    return _Builder(text, source).document()
+    return _Builder(decoded(raw, source), source).document()
 
 
 class _Builder:

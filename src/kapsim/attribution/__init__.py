@@ -5,8 +5,9 @@ The names are loaded when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapsim.late_names import late_names
 
 if TYPE_CHECKING:
     from kapsim.attribution.accounts import account
@@ -15,16 +16,6 @@ if TYPE_CHECKING:
     from kapsim.attribution.links import LINKS, Link
     from kapsim.attribution.supports import Support, support
     from kapsim.attribution.synergies import Synergy
-
-_HOMES = {
-    "accounts": ("account",),
-    "explanation": ("Effect", "Explanation", "Moment", "explain"),
-    "game": ("Estimate", "shapley"),
-    "links": ("LINKS", "Link"),
-    "supports": ("Support", "support"),
-    "synergies": ("Synergy",),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "LINKS",
@@ -41,12 +32,14 @@ __all__ = [
     "support",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = late_names(
+    __name__,
+    {
+        "accounts": ("account",),
+        "explanation": ("Effect", "Explanation", "Moment", "explain"),
+        "game": ("Estimate", "shapley"),
+        "links": ("LINKS", "Link"),
+        "supports": ("Support", "support"),
+        "synergies": ("Synergy",),
+    },
+)

@@ -6,8 +6,9 @@ computes is never advice for a person.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapsim.late_names import late_names
 
 if TYPE_CHECKING:
     from kapsim.brain.atlases import ATLASES, empirical_connectivity, load_atlas
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
     from kapsim.brain.regions import Regions
     from kapsim.brain.simulation import BrainRun, simulate
     from kapsim.brain.surface import response_surface
-
-_HOMES = {
-    **dict.fromkeys(("ATLASES", "empirical_connectivity", "load_atlas"), "atlases"),
-    "Connectome": "connectome",
-    "Regions": "regions",
-    **dict.fromkeys(("load_connectome", "save_connectome"), "connectome_files"),
-    **dict.fromkeys(("Gating", "MeanField", "RegionalInputs"), "mean_field"),
-    **dict.fromkeys(("BrainRun", "simulate"), "simulation"),
-    "response_surface": "surface",
-}
 
 __all__ = [
     "ATLASES",
@@ -44,12 +35,15 @@ __all__ = [
     "simulate",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = late_names(
+    __name__,
+    {
+        "atlases": ("ATLASES", "empirical_connectivity", "load_atlas"),
+        "connectome": ("Connectome",),
+        "connectome_files": ("load_connectome", "save_connectome"),
+        "mean_field": ("Gating", "MeanField", "RegionalInputs"),
+        "regions": ("Regions",),
+        "simulation": ("BrainRun", "simulate"),
+        "surface": ("response_surface",),
+    },
+)

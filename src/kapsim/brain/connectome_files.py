@@ -130,6 +130,10 @@ def read_regions(raw: bytes, source: str, also_text: Sequence[str] = ()) -> Regi
     header, *rows = csv_rows(raw, source)
     if len(set(header)) != len(header) or "" in header:
         raise InputError(f"{source}: a column has no name, or the name of another; name each once")
+    for title in header:
+        # a title names maps and sets, and stands in messages
+        if not title.isprintable():
+            raise InputError(f"{source}: the column '{one_line(title, 40)}' holds a control character; name it without")
     if "name" not in header:
         close = nearest("name", header)
         raise InputError(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from kapsim.brain.regions import MOST_REGIONS
 from kapsim.errors import InputError
-from kapsim.strict_yaml import one_line
+from kapsim.given_files import one_line, read_capped
 
 MOST_BYTES = 96 * 1024 * 1024
 #: Members of an archive of text and arrays: far more than any real one has.
@@ -64,23 +64,9 @@ class LabelledMatrix(NamedTuple):
 
 def read_bytes(path: Path) -> bytes:
     """Return the content of a regular file up to `MOST_BYTES`; an `InputError` says what is wrong with any other."""
-    name = one_line(path, 400)
-    try:
-        if path.is_dir():
-            raise InputError(f"{name}: is a directory; give a file")
-        if not path.exists():
-            raise InputError(f"{name}: no such file; check the path")
-        if not path.is_file():
-            # A pipe or a device could block or never end.
-            raise InputError(f"{name}: is not a regular file; give one")
-        with path.open("rb") as stream:
-            raw = stream.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        why = one_line(reason).lower()
-        raise InputError(f"{name}: cannot be read ({why}); check the path and its permissions") from None
+    raw = read_capped(path, MOST_BYTES, "a file")
     if len(raw) > MOST_BYTES:
-        raise InputError(f"{name}: is over {MOST_BYTES // 1024**2} MB; use a coarser parcellation")
+        raise InputError(f"{one_line(path, 400)}: is over {MOST_BYTES // 1024**2} MB; use a coarser parcellation")
     return raw
 
 

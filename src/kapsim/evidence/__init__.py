@@ -5,8 +5,9 @@ The names are loaded when they are first used, so that reading the parameters do
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapsim.late_names import late_names
 
 if TYPE_CHECKING:
     from kapsim.evidence._files import DATA
@@ -24,27 +25,6 @@ if TYPE_CHECKING:
     )
     from kapsim.evidence.schema import EvidenceParameter, ObservedRecord
     from kapsim.evidence.vocabulary import OBSERVABLES
-
-_HOMES = {
-    "DATA": "_files",
-    **dict.fromkeys(("check_all", "check_files"), "check"),
-    **dict.fromkeys(("Reference", "references", "to_bibtex", "to_text"), "citations"),
-    **dict.fromkeys(("LAWS", "LINKS", "STATUSES", "BetweenSubject", "Law", "Parameter"), "parameter"),
-    **dict.fromkeys(
-        (
-            "derivation",
-            "evidence_hash",
-            "evidence_version",
-            "get_parameter",
-            "load_evidence",
-            "load_observed",
-            "load_parameters",
-        ),
-        "registry",
-    ),
-    **dict.fromkeys(("EvidenceParameter", "ObservedRecord"), "schema"),
-    "OBSERVABLES": "vocabulary",
-}
 
 __all__ = [
     "DATA",
@@ -72,12 +52,23 @@ __all__ = [
     "to_text",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = late_names(
+    __name__,
+    {
+        "_files": ("DATA",),
+        "check": ("check_all", "check_files"),
+        "citations": ("Reference", "references", "to_bibtex", "to_text"),
+        "parameter": ("LAWS", "LINKS", "STATUSES", "BetweenSubject", "Law", "Parameter"),
+        "registry": (
+            "derivation",
+            "evidence_hash",
+            "evidence_version",
+            "get_parameter",
+            "load_evidence",
+            "load_observed",
+            "load_parameters",
+        ),
+        "schema": ("EvidenceParameter", "ObservedRecord"),
+        "vocabulary": ("OBSERVABLES",),
+    },
+)

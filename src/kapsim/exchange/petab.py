@@ -19,11 +19,12 @@ from kapsim.engine.grid import TICKS_PER_HOUR, to_ticks
 from kapsim.errors import InputError
 from kapsim.evidence import Parameter, load_parameters
 from kapsim.exchange.likelihood import Timed, log_sd, negative_log_likelihood, side_by_side
-from kapsim.exchange.sbml.chain import BODY_UNITS, chain_system
+from kapsim.exchange.sbml.chain import chain_system
 from kapsim.exchange.sbml.document import sbml_text
 from kapsim.exchange.sbml.symbols import identifier
 from kapsim.exchange.sbml.system import System
 from kapsim.exchange.sbml.timetable import dose_constants
+from kapsim.exchange.sbml.wording import BODY_UNITS
 from kapsim.exchange.simulating import residual_sd
 from kapsim.exchange.table import EventTable
 from kapsim.kinetic_sets import DEFAULT

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +23,8 @@ from kapsim.exchange.table import (
     same_time,
 )
 from kapsim.file_model import nearest_of
+from kapsim.given_files import MISSING, csv_rows, decoded, fault, finite_number, one_line, read_capped
 from kapsim.protocol.schema import MOST_MG_PER_KG
-from kapsim.strict_yaml import one_line
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_ROWS = 500_000
@@ -36,7 +33,6 @@ MOST_HOURS = 5 * 365.25 * 24  # as a protocol
 #: Bounds of covariates, as in a patient file.
 BOUNDS = {"WT": (25.0, 350.0, "kg"), "AGE": (18.0, 110.0, "years"), "FEMALE": (0.0, 1.0, "0 or 1")}
 MOST_MG = MOST_MG_PER_KG * BOUNDS["WT"][1]
-MISSING = frozenset({"", ".", "NA"})
 #: Columns that are read but not written.
 ALSO = ("SEX", "SS")
 #: Columns that other tools have and that would change what the rest means.
@@ -48,7 +44,6 @@ REFUSED = {
     "BLQ": "values below a limit have no column here; set MDV to 1",
     "CENS": "values below a limit have no column here; set MDV to 1",
 }
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SEXES = {"female": 1.0, "f": 1.0, "male": 0.0, "m": 0.0}
 _EVENTS = {3: "a reset", 4: "a reset with a dose"}
 _RATES = {
@@ -66,7 +61,7 @@ class Row(NamedTuple):
 
     def error(self, column: str, problem: str) -> InputError:
         """Return the error for a problem in a column."""
-        return _error(self.source, self.line, column, problem)
+        return fault(self.source, self.line, column, problem)
 
     def text(self, column: str) -> str | None:
         """Return what stands in a column, None where nothing does."""
@@ -78,8 +73,8 @@ class Row(NamedTuple):
         found = self.text(column)
         if found is None:
             return None
-        value = float(found) if _NUMBER.fullmatch(found) else math.nan
-        if not math.isfinite(value):
+        value = finite_number(found)
+        if math.isnan(value):
             raise self.error(column, f"'{one_line(found, 40)}' is not a number; write it like 12.5, or '.' for none")
         return value
 
@@ -115,23 +110,8 @@ def read_events(path: str | Path, *, ignore: Sequence[str] = (), observed: bool 
     InputError
         With file, line and column of the first problem.
     """
-    name = one_line(path, 400)
-    try:
-        file = Path(path)
-        if file.is_dir():
-            raise InputError(f"{name}: is a directory; give a CSV file")
-        if not file.exists():
-            raise InputError(f"{name}: no such file; check the path")
-        if not file.is_file():
-            # A pipe or a device could block or never end.
-            raise InputError(f"{name}: is not a regular file; give a CSV file")
-        with file.open("rb") as stream:
-            raw = stream.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        why = one_line(reason).lower()
-        raise InputError(f"{name}: cannot be read ({why}); check the path and its permissions") from None
-    return parse_events(raw, source=name, ignore=ignore, observed=observed)
+    raw = read_capped(path, MOST_BYTES, "a CSV file")
+    return parse_events(raw, source=one_line(path, 400), ignore=ignore, observed=observed)
 
 
 def parse_events(
@@ -158,44 +138,36 @@ def parse_events(
         rows.append(row)
         seen[number] = row.line
     if not rows:
-        raise _error(source, 1, "(file)", "has no rows under its header; add doses and observations")
+        raise fault(source, 1, "(file)", "has no rows under its header; add doses and observations")
     subjects.append(_subject(current, rows))
     if not any(person.observations for person in subjects):
-        raise _error(source, 2, "EVID", "no row asks for anything; add rows with EVID 0 at the times to look at")
+        raise fault(source, 2, "EVID", "no row asks for anything; add rows with EVID 0 at the times to look at")
     if observed:
         _check_observed(subjects, source)
     return EventTable(tuple(subjects), source)
 
 
-def _error(source: str, line: int, column: str, problem: str) -> InputError:
-    return InputError(f"{source}:{line}: {one_line(column, 40)}: {problem}")
-
-
 def _rows(raw: bytes, source: str, ignore: Sequence[str]) -> Iterator[Row]:
     """Yield the lines under the header."""
-    lines = csv.reader(io.StringIO(_text(raw, source), newline=""), strict=True)
-    try:
-        header = _header(next(lines, []), source, ignore)
-        count = 0
-        for cells in lines:
-            if not cells:
-                continue
-            count += 1
-            if count > MOST_ROWS:
-                raise _error(source, lines.line_num, "(file)", f"has over {MOST_ROWS} rows; split it by ID")
-            if len(cells) != len(header):
-                raise _error(
-                    source,
-                    lines.line_num,
-                    "(row)",
-                    f"has {len(cells)} of {len(header)} columns; the file may be cut off, or a comma be wrong",
-                )
-            named = zip(header, cells, strict=True)
-            yield Row(source, lines.line_num, {name: cell.strip() for name, cell in named if name})
-    except csv.Error as error:
-        raise _error(
-            source, lines.line_num, "(row)", f"is not CSV ({one_line(error)}); check its quotes and its end"
-        ) from None
+    header: list[str] = []
+    count = 0
+    for line, cells in csv_rows(_text(raw, source), source):
+        if not header:
+            # an empty first line is a header without a name
+            header = _header(cells if line == 1 else [""], source, ignore)
+            continue
+        count += 1
+        if count > MOST_ROWS:
+            raise fault(source, line, "(file)", f"has over {MOST_ROWS} rows; split it by ID")
+        if len(cells) != len(header):
+            raise fault(
+                source,
+                line,
+                "(row)",
+                f"has {len(cells)} of {len(header)} columns; the file may be cut off, or a comma be wrong",
+            )
+        named = zip(header, cells, strict=True)
+        yield Row(source, line, {name: cell.strip() for name, cell in named if name})
 
 
 def _text(raw: bytes, source: str) -> str:
@@ -204,17 +176,13 @@ def _text(raw: bytes, source: str) -> str:
         raise InputError(f"{source}: is over {MOST_BYTES // 1024**2} MB; split it by ID")
     if b"\0" in raw:
         line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
-        raise _error(source, line, "(file)", "is not text; save the table as CSV in UTF-8")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise _error(source, line, "(file)", "is not text in UTF-8; save the table as CSV in UTF-8") from None
+        raise fault(source, line, "(file)", "is not text; save the table as CSV in UTF-8")
+    text = decoded(raw, source, "save the table as CSV in UTF-8")
     if not text.strip():
-        raise _error(source, 1, "(file)", f"is empty; begin with a header such as {','.join(COLUMNS[:6])}")
+        raise fault(source, 1, "(file)", f"is empty; begin with a header such as {','.join(COLUMNS[:6])}")
     if not text.endswith(("\n", "\r")):
         # A file that was cut inside its last number reads as a smaller one.
-        raise _error(
+        raise fault(
             source,
             text.count("\n") + 1,
             "(row)",
@@ -233,28 +201,37 @@ def _header(cells: Sequence[str], source: str, ignore: Sequence[str]) -> list[st
             found.append("")
             continue
         if name in REFUSED:
-            raise _error(source, 1, name, REFUSED[name])
+            raise fault(source, 1, name, REFUSED[name])
         if not name and len(cells) > 1:
-            raise _error(
-                source, 1, "(header)", "a column has no name; R writes row names into one unless told row.names = FALSE"
+            raise fault(
+                source,
+                1,
+                "(header)",
+                "a column has no name; R writes row names into one unless told row.names = FALSE",
             )
         if name not in known:
             shown = one_line(cell, 40)
             if len(cells) == 1:
-                raise _error(
-                    source, 1, "(header)", f"'{shown}' is no list of columns; separate ID, TIME and the rest by commas"
+                raise fault(
+                    source,
+                    1,
+                    "(header)",
+                    f"'{shown}' is no list of columns; separate ID, TIME and the rest by commas",
                 )
-            raise _error(
-                source, 1, "(header)", f"unknown column '{shown}'; {nearest_of(shown, known, 'column')}; or ignore it"
+            raise fault(
+                source,
+                1,
+                "(header)",
+                f"unknown column '{shown}'; {nearest_of(shown, known, 'column')}; or ignore it",
             )
         if name in found:
-            raise _error(source, 1, name, "stands twice in the header; keep one")
+            raise fault(source, 1, name, "stands twice in the header; keep one")
         found.append(name)
     for name in ("ID", "TIME"):
         if name not in found:
-            raise _error(source, 1, name, f"this column is missing; a header is like {','.join(COLUMNS[:6])}")
+            raise fault(source, 1, name, f"this column is missing; a header is like {','.join(COLUMNS[:6])}")
     if "SEX" in found and "FEMALE" in found:
-        raise _error(source, 1, "SEX", "stands beside FEMALE; keep one")
+        raise fault(source, 1, "SEX", "stands beside FEMALE; keep one")
     return found
 
 
@@ -358,7 +335,7 @@ def _named(row: Row, column: str, known: Mapping[str, int], usual: str, what: st
     if found.lower() in known:
         return found.lower()
     by_number = {number: name for name, number in known.items()}
-    value = float(found) if _NUMBER.fullmatch(found) else math.nan
+    value = finite_number(found)
     if value == 0.0:
         return usual
     if value in by_number:
@@ -401,6 +378,6 @@ def _check_observed(subjects: Sequence[Subject], source: str) -> None:
     wanted = [row for person in subjects for row in person.observations if not row.missing]
     for row in wanted:
         if row.value is None:
-            raise _error(source, row.line, "DV", "an observation without a value; give ng/mL, or set MDV to 1")
+            raise fault(source, row.line, "DV", "an observation without a value; give ng/mL, or set MDV to 1")
     if not wanted:
-        raise _error(source, 2, "MDV", "nothing was observed; a data set for fitting has rows with MDV 0")
+        raise fault(source, 2, "MDV", "nothing was observed; a data set for fitting has rows with MDV 0")

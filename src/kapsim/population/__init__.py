@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapsim.late_names import late_names
 
 if TYPE_CHECKING:
     from kapsim.population.checking import Check, check
@@ -13,16 +14,6 @@ if TYPE_CHECKING:
     from kapsim.population.schema import PopulationFile
     from kapsim.population.table import Table, read_table, write_table
     from kapsim.population.traits import TRAITS, Trait
-
-_HOMES = {
-    **dict.fromkeys(("Check", "check"), "checking"),
-    **dict.fromkeys(("load_population", "named_populations", "parse_population"), "loading"),
-    "Population": "population",
-    "PopulationFile": "schema",
-    "reweighted": "reweighting",
-    **dict.fromkeys(("Table", "read_table", "write_table"), "table"),
-    **dict.fromkeys(("TRAITS", "Trait"), "traits"),
-}
 
 __all__ = [
     "TRAITS",
@@ -40,14 +31,15 @@ __all__ = [
     "write_table",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late_names(
+    __name__,
+    {
+        "checking": ("Check", "check"),
+        "loading": ("load_population", "named_populations", "parse_population"),
+        "population": ("Population",),
+        "reweighting": ("reweighted",),
+        "schema": ("PopulationFile",),
+        "table": ("Table", "read_table", "write_table"),
+        "traits": ("TRAITS", "Trait"),
+    },
+)

@@ -7,7 +7,7 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from kapsim.errors import InputError
 from kapsim.file_model import nearest_of
 from kapsim.files import write_together
+from kapsim.given_files import MISSING, csv_rows, decoded, fault, finite_number, one_line, read_capped
 from kapsim.population.traits import BODY, TRAITS
-from kapsim.strict_yaml import one_line
 from kapsim.units import convert, dimension
 
 __all__ = ["MOST_BYTES", "MOST_ROWS", "Table", "parse_table", "read_table", "table_csv", "write_table"]
@@ -28,10 +28,7 @@ Array = NDArray[np.float64]
 
 MOST_BYTES = 32 * 1024 * 1024
 MOST_ROWS = 200_000
-MISSING = frozenset({"", ".", "NA"})
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _HEADING = re.compile(r"\s*([a-z0-9_]+)\s*(?:\[\s*([^\[\]]+?)\s*\])?\s*")
-_LONGEST_NUMBER = 32
 _SEXES = {"female": 1.0, "male": 0.0}
 _ANSWERS = {"yes": 1.0, "1": 1.0, "no": 0.0, "0": 0.0}
 #: Scales that are read in place of a trait, with the trait.
@@ -91,22 +88,7 @@ def read_table(path: str | Path) -> Table:
     InputError
         With file, line and column of the first problem.
     """
-    name = one_line(path, 400)
-    try:
-        file = Path(path)
-        if not file.exists():
-            raise InputError(f"{name}: no such file; check the path")
-        if not file.is_file():
-            # a pipe or a device could block or never end
-            raise InputError(f"{name}: is not a regular file; give a CSV file")
-        with file.open("rb") as stream:
-            raw = stream.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise InputError(
-            f"{name}: cannot be read ({one_line(reason).lower()}); check the path and its permissions"
-        ) from None
-    return parse_table(raw, source=name)
+    return parse_table(read_capped(path, MOST_BYTES, "a CSV file"), source=one_line(path, 400))
 
 
 def parse_table(content: bytes | str, *, source: str = "<table>") -> Table:
@@ -114,33 +96,30 @@ def parse_table(content: bytes | str, *, source: str = "<table>") -> Table:
     raw = content.encode("utf-8", errors="surrogatepass") if isinstance(content, str) else content
     if len(raw) > MOST_BYTES:
         raise InputError(f"{source}: is over {MOST_BYTES // 1024**2} MB; give at most {MOST_ROWS} people")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise _error(source, line, "(file)", "is not text in UTF-8; save the file as plain text") from None
     columns: list[_Column | None] = []
     lists: list[list[float]] = []
     lines: list[int] = []
-    for line, cells in _lines(text, source):
+    for line, cells in csv_rows(decoded(raw, source), source):
+        if not any(cell.strip() for cell in cells):
+            continue
         if not columns:
             columns = _header(cells, source, line)
             lists = [[] for _ in columns]
             continue
         if len(cells) != len(columns):
-            raise _error(
+            raise fault(
                 source, line, "(row)", f"has {len(cells)} cells and the header {len(columns)}; write '.' for nothing"
             )
         lines.append(line)
         if len(lines) > MOST_ROWS:
-            raise _error(source, line, "(row)", f"is beyond {MOST_ROWS} people; give fewer")
+            raise fault(source, line, "(row)", f"is beyond {MOST_ROWS} people; give fewer")
         for column, cell, found in zip(columns, cells, lists, strict=True):
             if column is not None:
                 found.append(_cell(column, cell.strip(), source, line))
     if not columns:
-        raise _error(source, 1, "(header)", "is missing; a header is like weight [kg],age [a],sex")
+        raise fault(source, 1, "(header)", "is missing; a header is like weight [kg],age [a],sex")
     if not lines:
-        raise _error(source, 2, "(row)", "no person follows the header; give one a line")
+        raise fault(source, 2, "(row)", "no person follows the header; give one a line")
     named = {
         column.trait: np.asarray(values) for column, values in zip(columns, lists, strict=True) if column is not None
     }
@@ -182,25 +161,6 @@ def _shown(trait: str, value: float) -> str:
     return str(int(value)) if TRAITS[trait].yes_no else repr(value)
 
 
-def _error(source: str, line: int, column: str, problem: str) -> InputError:
-    return InputError(f"{one_line(source, 400)}:{line}: {one_line(column, 60)}: {one_line(problem, 600)}")
-
-
-def _lines(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and cells of every line that is not empty."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise _error(
-            source, line, "(row)", f"is not CSV ({one_line(error)}); separate cells by commas, quote those with commas"
-        ) from None
-
-
 def _header(cells: list[str], source: str, line: int) -> list[_Column | None]:
     """Return the columns; None for one that is passed over."""
     found: list[_Column | None] = []
@@ -209,27 +169,25 @@ def _header(cells: list[str], source: str, line: int) -> list[_Column | None]:
         match = _HEADING.fullmatch(cell)
         if match is None:
             shown = one_line(cell, 40) or f"column {place}"
-            raise _error(
-                source, line, shown, "is no heading; write a name and its unit in brackets, like 'weight [kg]'"
-            )
+            raise fault(source, line, shown, "is no heading; write a name and its unit in brackets, like 'weight [kg]'")
         word, unit = match[1], match[2]
         if word == _LABEL and unit is None:
             if _LABEL in taken:
-                raise _error(source, line, word, "stands twice in the header; keep one")
+                raise fault(source, line, word, "stands twice in the header; keep one")
             taken[_LABEL] = word
             found.append(None)
             continue
         if word not in _WORDS:
-            raise _error(source, line, word, f"is no column; {nearest_of(word, [*_WORDS, _LABEL], 'column')}")
+            raise fault(source, line, word, f"is no column; {nearest_of(word, [*_WORDS, _LABEL], 'column')}")
         column = _column(word, unit, source, line)
         if column.trait in taken:
             other = taken[column.trait]
             text = "stands twice in the header; keep one"
-            raise _error(source, line, word, text if other == word else f"gives the same as column {other}; keep one")
+            raise fault(source, line, word, text if other == word else f"gives the same as column {other}; keep one")
         taken[column.trait] = word
         found.append(column)
     if not any(found):
-        raise _error(source, line, "(header)", "names no trait; a header is like weight [kg],age [a],sex")
+        raise fault(source, line, "(header)", "names no trait; a header is like weight [kg],age [a],sex")
     return found
 
 
@@ -238,18 +196,18 @@ def _column(word: str, unit: str | None, source: str, line: int) -> _Column:
     about = TRAITS[trait]
     if about.yes_no:
         if unit is not None:
-            raise _error(source, line, word, f"has no unit; leave '[{one_line(unit, 20)}]' out")
+            raise fault(source, line, word, f"has no unit; leave '[{one_line(unit, 20)}]' out")
         words = _SEXES if word == "sex" else _ANSWERS
         return _Column(word, trait, lambda cell: _answer(cell, words))
     wanted = about.unit
     if unit is None:
-        raise _error(source, line, word, f"has no unit; write '{word} [{wanted}]'")
+        raise fault(source, line, word, f"has no unit; write '{word} [{wanted}]'")
     try:
         given = dimension(unit)
     except InputError as error:
-        raise _error(source, line, word, str(error)) from None
+        raise fault(source, line, word, str(error)) from None
     if given != dimension(wanted):
-        raise _error(
+        raise fault(
             source, line, word, f"'{unit}' is a unit of {given}, not of {dimension(wanted)}; write '{word} [{wanted}]'"
         )
     if word in _SCALES:
@@ -267,8 +225,8 @@ def _cell(column: _Column, cell: str, source: str, line: int) -> float:
         return math.nan
     try:
         return column.read(cell)
-    except (_CellError, InputError) as fault:
-        raise _error(source, line, column.heading, str(fault)) from None
+    except (_CellError, InputError) as wrong:
+        raise fault(source, line, column.heading, str(wrong)) from None
 
 
 def _answer(cell: str, words: Mapping[str, float]) -> float:
@@ -279,8 +237,8 @@ def _answer(cell: str, words: Mapping[str, float]) -> float:
 
 
 def _number(cell: str) -> float:
-    value = float(cell) if len(cell) <= _LONGEST_NUMBER and _NUMBER.fullmatch(cell) else math.nan
-    if not math.isfinite(value):
+    value = finite_number(cell)
+    if math.isnan(value):
         raise _CellError(f"'{one_line(cell, 40)}' is not a number; write it like 12.5, or '.' where it is not known")
     return value
 
@@ -320,7 +278,7 @@ def _check_people(table: Table, lines: list[int]) -> None:
         if wrong.any():
             row = int(np.argmax(wrong))
             years = f"a life of {held['age'][row]:g} years"
-            raise _error(
+            raise fault(
                 table.source,
                 lines[row],
                 "episode",
@@ -334,7 +292,7 @@ def _check_people(table: Table, lines: list[int]) -> None:
         if wrong.any():
             row = int(np.argmax(wrong))
             others = " and ".join(f"{name} {held[name][row]:g}" for name in BODY if name != trait)
-            raise _error(
+            raise fault(
                 table.source,
                 lines[row],
                 trait,
@@ -345,7 +303,7 @@ def _check_people(table: Table, lines: list[int]) -> None:
         wrong = np.abs(follows / held["bmi"] - 1.0) > 0.02
         if wrong.any():
             row = int(np.argmax(wrong))
-            raise _error(
+            raise fault(
                 table.source,
                 lines[row],
                 "bmi",

@@ -6,8 +6,9 @@ The function `compare` is not here because the submodule has its name: take it f
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kapsim.late_names import late_names
 
 if TYPE_CHECKING:
     from kapsim.report.compare import Comparison, Difference, write_comparison
@@ -33,23 +34,13 @@ __all__ = [
     "write_report",
 ]
 
-_HOMES = {
-    "compare": ("Comparison", "Difference", "write_comparison"),
-    "figures": ("FIGURES", "figure_spec", "plot"),
-    "html": ("report_html", "write_report"),
-    "spread": ("EndpointSummary", "VarianceComponents", "summarise_endpoint", "variance_components"),
-    "summary": ("print_summary", "summary_table"),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late_names(
+    __name__,
+    {
+        "compare": ("Comparison", "Difference", "write_comparison"),
+        "figures": ("FIGURES", "figure_spec", "plot"),
+        "html": ("report_html", "write_report"),
+        "spread": ("EndpointSummary", "VarianceComponents", "summarise_endpoint", "variance_components"),
+        "summary": ("print_summary", "summary_table"),
+    },
+)

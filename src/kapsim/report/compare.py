@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kapsim.errors import InputError
 from kapsim.report.bands import Bands, Floats, bands, course, decimate, has_course, times
+from kapsim.report.intervals import cluster_interval, independent_interval
 from kapsim.report.spread import EndpointLike, EndpointSummary, is_yes_or_no, parameter_draws, summarise_endpoint
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 # What must agree for patient i of one run to be patient i of another.
 _SAME_PERSON = ("weight", "age", "female", "baseline_madrs", "parameter_draw")
-_CONFIDENCE = 0.975
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,69 +147,6 @@ class Comparison:
         return write_comparison(self, path)
 
 
-def cluster_interval(values: NDArray[Any], cluster: NDArray[Any]) -> tuple[Any, Any, Any]:
-    """Return the mean over people and its 95 % interval, with people of one cluster not counted as independent.
-
-    Parameters
-    ----------
-    values : array (patient,) or (patient, time)
-        No NaN.
-    cluster : array of int (patient,)
-        Parameter draw of each person. If all share one draw, each person is a cluster of their own: the interval then
-        holds for that draw.
-
-    Returns
-    -------
-    tuple
-        Mean, lower and upper end, each of shape () or (time,). Ends are NaN with fewer than two clusters.
-    """
-    count = values.shape[0]
-    if count == 0:
-        empty = np.full(values.shape[1:], np.nan)
-        return empty, empty, empty
-    mean = values.mean(axis=0)
-    error, freedom = _standard_error(values - mean, cluster)
-    reach = _student(freedom) * error
-    return mean, mean - reach, mean + reach
-
-
-def _standard_error(residuals: NDArray[Any], cluster: NDArray[Any]) -> tuple[Any, float]:
-    count = residuals.shape[0]
-    _, group = np.unique(cluster, return_inverse=True)
-    groups = int(group.max()) + 1
-    if groups == 1:
-        group, groups = np.arange(count), count
-    if groups < 2:
-        return np.full(residuals.shape[1:], np.nan), math.nan
-    sums = np.zeros((groups, *residuals.shape[1:]))
-    np.add.at(sums, group, residuals)
-    return np.sqrt(groups / (groups - 1) * (sums**2).sum(axis=0)) / count, groups - 1.0
-
-
-def _student(freedom: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, _CONFIDENCE)) if math.isfinite(freedom) else math.nan
-
-
-def _independent_interval(
-    arm: Floats, arm_cluster: Any, reference: Floats, reference_cluster: Any
-) -> tuple[Any, Any, Any]:
-    # Welch's interval. Where runs differ along time, the fewer degrees of freedom serve for the whole course.
-    if not arm.shape[0] or not reference.shape[0]:
-        empty = np.full(arm.shape[1:], np.nan)
-        return empty, empty, empty
-    mean = arm.mean(axis=0) - reference.mean(axis=0)
-    first, first_freedom = _standard_error(arm - arm.mean(axis=0), arm_cluster)
-    second, second_freedom = _standard_error(reference - reference.mean(axis=0), reference_cluster)
-    variance = first**2 + second**2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        welch = variance**2 / (first**4 / first_freedom + second**4 / second_freedom)
-        freedom = np.min(np.where(variance > 0, welch, np.inf))
-    reach = _student(min(float(freedom), 1e9)) * np.sqrt(variance)
-    return mean, mean - reach, mean + reach
-
-
 def same_people(dataset: xr.Dataset, reference: xr.Dataset) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
     """Return the positions of the people that two runs share, or None if the runs do not hold the same people.
 
@@ -256,7 +193,7 @@ def _difference(
     else:
         kept, other_kept = np.isfinite(arm), np.isfinite(reference)
         count = int(min(kept.sum(), other_kept.sum()))
-        mean, mean_low, mean_high = _independent_interval(
+        mean, mean_low, mean_high = independent_interval(
             arm[kept], draws[0][kept], reference[other_kept], draws[1][other_kept]
         )
     is_share = is_yes_or_no(endpoint) and is_yes_or_no(other)
@@ -306,7 +243,7 @@ def _course_difference(
     if people is not None:
         mean, low, high = cluster_interval(arm[people[0]] - base[people[1]], draws[people[0]])
     else:
-        mean, low, high = _independent_interval(arm, draws, base, other_draws)
+        mean, low, high = independent_interval(arm, draws, base, other_draws)
     return DifferenceCourse(grid, mean, low, high)
 
 

@@ -170,9 +170,16 @@ def _line(content: Any) -> bytes:
 
 
 def _content(line: bytes) -> Any:
-    """Return what a line says, None where it does not agree with its checksum."""
+    """Return what a line says, None where it does not agree with its checksum or is nothing that is ever written."""
     checksum, _, text = line.partition(b" ")
-    return json.loads(text) if checksum == _checksum(text) else None
+    if checksum != _checksum(text):
+        return None
+    try:
+        found = json.loads(text)
+        # what is read back must be what was written: no NaN and no infinity, of which there is no hash
+        return found if _canonical(found) == text else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _header(content: Any) -> Header | None:

@@ -19,7 +19,7 @@ from kapsim.course import Course, build_course, drugs_seen
 from kapsim.engine.grid import to_ticks
 from kapsim.evidence import load_parameters
 from kapsim.exchange.sbml.settling import named_once, renamed, settled, without_unused
-from kapsim.exchange.sbml.symbols import identifier, number, symbol, tidy
+from kapsim.exchange.sbml.symbols import Marks, identifier, number, symbol, tidy
 from kapsim.exchange.sbml.system import (
     TIME,
     Amount,
@@ -33,11 +33,19 @@ from kapsim.exchange.sbml.system import (
     Transfer,
 )
 from kapsim.exchange.sbml.timetable import Happenings, dose_constants
+from kapsim.exchange.sbml.wording import (
+    BODY_UNITS,
+    DRUG_UNITS,
+    MARK_NAMES,
+    MARK_UNITS,
+    NAMES,
+    STATE_UNITS,
+    TRAIT_UNITS,
+)
 from kapsim.kinetic_sets import DEFAULT, record_names
 from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.kinetics import PUMP, Body, Kinetics, holds_drug, pump_of
 from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS
-from kapsim.mechanisms.response_surface import Variables
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import Model, Traits, flatten, state_names, unflatten, variant_switches
 from kapsim.patient.sampling import People
@@ -48,40 +56,6 @@ if TYPE_CHECKING:
     import sympy
     from sympy import Expr
 
-NAMES = {"s": "S-ketamine", "r": "R-ketamine", "midazolam": "midazolam"}
-#: Units of what is not 1: traits, intermediate quantities and states.
-TRAIT_UNITS = {"madrs": "points", "hama": "points", "crp": "mg/L"}
-MARK_UNITS = dict.fromkeys(("treated_0", "treated_1", "scores_0", "scores_1"), "points")
-MARK_NAMES = {
-    "strength": "synaptic strength, healthy = 1",
-    "strength_rest": "synaptic strength at rest, healthy = 1",
-    "block_rest_pyramidal": "share of NMDA receptors blocked at rest, pyramidal cells",
-    "block_rest_interneuron": "share of NMDA receptors blocked at rest, interneurons",
-    "carriers_anhedonia": "lost synaptic strength",
-    "carriers_belief": "negative belief as felt now",
-    "carriers_sickness": "logarithm of IL-6",
-    "carriers_rest_anhedonia": "lost synaptic strength at rest",
-    "carriers_rest_belief": "negative belief as felt at rest",
-    "carriers_rest_sickness": "logarithm of IL-6 at rest",
-    "dmn_rest": "default mode network activity at rest",
-    **{
-        f"{when}{mark}_{name}": f"response surface, {what}, {'at rest' if when else 'now'}: {name.replace('_', ' ')}"
-        for when in ("", "rest_")
-        for mark, what in (
-            ("surface_at", "state of the cortex"),
-            ("surface_past", "distance beyond its edges"),
-            ("surface_inside", "as its polynomials see it"),
-        )
-        for name in Variables._fields
-    },
-    "surface_pyramidal": "response surface, logarithm of the pyramidal rate, now",
-    "rest_surface_pyramidal": "response surface, logarithm of the pyramidal rate, at rest",
-    "felt_drug": "how far the person can tell that a drug was given",
-    "tone": "NMDA agonist tone, healthy = 1",
-}
-STATE_UNITS = {"mood.depression": "points.h", "mood.anxiety": "points.h"}
-DRUG_UNITS = {"midazolam": "1"}
-BODY_UNITS = {"weight": "kg", "age": "a", "female": "1"}
 #: Rated scales, with the state that integrates each.
 RATED = {"madrs": "state_mood_depression", "hama": "state_mood_anxiety"}
 
@@ -132,26 +106,6 @@ def chain_system(
         built.chain()
         built.ratings()
     return built.system(identifier(name), title, tuple(notes), dose_at_start=dose_at_start)
-
-
-class _Marks:
-    """Puts a symbol in the place of every intermediate quantity, and remembers what it stands for."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, Expr] = {}
-
-    def __call__(self, name: str, value: Any) -> Any:
-        import sympy
-
-        if isinstance(value, tuple):
-            fields = getattr(value, "_fields", range(len(value)))
-            parts = [self(f"{name}_{field}", part) for field, part in zip(fields, value, strict=True)]
-            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-        expression = tidy(value)
-        if isinstance(expression, sympy.Symbol) or expression.is_number:
-            return expression
-        self.found.setdefault(name, expression)
-        return symbol(name)
 
 
 class _Builder:
@@ -332,7 +286,7 @@ class _Builder:
             self.constants[f"{name}_rest"] = Constant(f"{name}_rest", text, unit, expression=tidy(rest_of[name]))
         state = unflatten([symbol(name) for name in names])
         rest = unflatten([symbol(f"{name}_rest") for name in names])
-        setting, marks = self._setting(), _Marks()
+        setting, marks = self._setting(), Marks()
         readouts = model.readouts(state, rest, traits, self.drugs, setting, marks)
         rates = flatten(model.rates(state, rest, traits, self.drugs, setting, marks))
         for name, dotted, rate in zip(names, state_names(), rates, strict=True):

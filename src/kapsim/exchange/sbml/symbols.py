@@ -34,3 +34,24 @@ def tidy(expression: Any) -> Expr:
 def number(value: float) -> Expr:
     """Return a number as an expression."""
     return whole_numbers(value)
+
+
+class Marks:
+    """Puts a symbol in the place of every intermediate quantity, and remembers what it stands for."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Expr] = {}
+
+    def __call__(self, name: str, value: Any) -> Any:
+        """Return the symbol of a quantity, or of each part of one that has parts; what is one already stays."""
+        import sympy
+
+        if isinstance(value, tuple):
+            fields = getattr(value, "_fields", range(len(value)))
+            parts = [self(f"{name}_{field}", part) for field, part in zip(fields, value, strict=True)]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        expression = tidy(value)
+        if isinstance(expression, sympy.Symbol) or expression.is_number:
+            return expression
+        self.found.setdefault(name, expression)
+        return symbol(name)
