@@ -22,13 +22,7 @@ from kapsim.model import Model, Traits, flatten, state_names, unflatten
 Array = NDArray[np.float64]
 
 #: What the equations know of a person, in this order, besides the parameters; each with its number of rows.
-_KNOWN = {
-    "traits": len(Traits._fields),
-    "rest": len(state_names()),
-    "dmn_rest": 1,
-    "decay": len(state_names()),
-    "volumes": 2,
-}
+_KNOWN = ("traits", "rest", "dmn_rest", "decay", "volumes")
 
 
 def chain_program(course: Course, switches: Switches) -> Program:
@@ -50,6 +44,12 @@ def _each_own(switches: Switches) -> bool:
     return np.ndim(switches[0]) > 0
 
 
+def _rows() -> dict[str, int]:
+    """Return how many rows each of `_KNOWN` has."""
+    states = len(state_names())
+    return dict(zip(_KNOWN, (len(Traits._fields), states, 1, states, 2), strict=True))
+
+
 @functools.lru_cache(maxsize=32)
 def _program(
     switches: tuple[float, ...] | None,
@@ -64,9 +64,9 @@ def _program(
 
     graph, states, identifiers = Graph(), len(state_names()), Model.parameter_ids()
     chosen = 0 if switches is not None else len(Switches._fields)
-    given = graph.inputs("given", len(identifiers) + sum(_KNOWN.values()) + chosen)
+    given = graph.inputs("given", len(identifiers) + sum(_rows().values()) + chosen)
     known, place = dict[str, Any](), len(identifiers)
-    for name, rows in _KNOWN.items():
+    for name, rows in _rows().items():
         known[name] = given[place : place + rows]
         place += rows
     own = Switches(*(given[place:] if switches is None else switches))
@@ -116,7 +116,7 @@ def batch_work(course: Course, start: Array, known: dict[str, Array], switches: 
     rows[:, 2] = [settings.setdefault(row, len(settings)) for row in course.settings]
     rows[:, 3] = -1
     rows[course.outputs[1:] - 1, 3] = np.arange(1, len(course.outputs))
-    given = [known["values"], *(np.reshape(known[name], (rows_of, people)) for name, rows_of in _KNOWN.items())]
+    given = [known["values"], *(np.reshape(known[name], (rows_of, people)) for name, rows_of in _rows().items())]
     if _each_own(switches):
         given.append(np.stack(switches))
     return Work(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from kapsim.engine.grid import TICKS_PER_HOUR, Grid, Resolution, build_grid, to_ticks
 from kapsim.evidence import load_parameters
-from kapsim.kinetic_sets import DEFAULT, build_kinetics, check_protocol, rate_matrix
+from kapsim.kinetic_sets import DEFAULT, build_kinetics, check_protocol, rate_matrix, s_shares
 from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.kinetics import Input, Kinetics, pump_of
-from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS, S_SHARE
+from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS
 from kapsim.patient.sampling import People
 from kapsim.protocol.events import DoseEvent, Regimen
 from kapsim.pumps import MICRO_PER_MILLI, Part, pump_profiles
@@ -149,7 +149,8 @@ def build_course(
     check_protocol(kinetics, protocol)
     chosen = build_kinetics(kinetics, people)
     taken = frozenset(item.drug for item in protocol.co_medications() if item.drug in CYP_DRUGS)
-    given = [dose for dose in doses if dose.drug in S_SHARE]
+    holding = s_shares()
+    given = [dose for dose in doses if dose.drug in holding]
     starts = tuple(to_ticks(dose.start_h) for dose in doses)
     ends = tuple(
         max(to_ticks(dose.end_h), start + 1) if dose.duration_h else start
@@ -190,7 +191,7 @@ def build_course(
     settings = _settings(protocol, spans, grid.ticks[:-1])
     total = np.zeros(people.size)
     for dose, own in zip(doses, parts, strict=True):
-        total += sum(part.milligrams for part in own) * (dose.drug in S_SHARE)
+        total += sum(part.milligrams for part in own) * (dose.drug in holding)
     return Course(grid, outputs, names, systems, matrices, jumps.at, settings, starts, chosen, total, deliveries)
 
 
@@ -250,14 +251,15 @@ def _inputs(
         amount = milligrams / people.body.weight / kinetics.midazolam_reference
         yield Input("central", 1.0), {"midazolam": amount}
         return
-    if dose.drug not in S_SHARE:
+    share_of_s = s_shares().get(dose.drug)
+    if share_of_s is None:
         return
 
     def deviate(purpose: str) -> Array:
         return people.keyed.normal(f"occasion:{number}{purpose and ':'}{purpose}", people.size)
 
     micromoles = MICRO_PER_MILLI * milligrams / kinetics.molar_mass
-    shares = {"s": S_SHARE[dose.drug], "r": 1.0 - S_SHARE[dose.drug]}
+    shares = {"s": share_of_s, "r": 1.0 - share_of_s}
     for item in kinetics.inputs(dose.drug, dose.pathway, milligrams, deviate, earlier):
         yield item, {system: item.share * share * micromoles for system, share in shares.items() if share > 0.0}
 

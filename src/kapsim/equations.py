@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from kapsim.errors import InputError
 from kapsim.evidence import load_parameters
+from kapsim.mechanisms.added import Influence, Seen
 from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.kinetics import Body
+from kapsim.mechanisms.network import Activity
 from kapsim.mechanisms.pharmacokinetics import Pharmacokinetics
 from kapsim.mechanisms.receptor import Block
 from kapsim.mechanisms.switches import KNOCKOUTS, Switches
-from kapsim.model import STATES, Model
+from kapsim.model import STATES, Flow, Model, State, Traits, added_links
 
 if TYPE_CHECKING:
     import sympy
@@ -41,25 +43,31 @@ def _symbols(kind: Any, mark: str = "") -> Any:
     return kind(*(_symbol(rf"\mathit{{{name.replace('_', ' ')}}}{mark}") for name in kind._fields))
 
 
+def known_links() -> tuple[str, ...]:
+    """Return `LINKS` and those that extensions add."""
+    return (*LINKS, *added_links())
+
+
 def link_equations(link: str) -> Equations:
     """Return the equations of one link as pairs of left and right side.
 
     Parameters
     ----------
     link : str
-        One of `LINKS`.
+        One of `known_links`.
 
     Raises
     ------
     InputError
         For an unknown link, naming the nearest.
     """
-    if link not in LINKS:
+    known = known_links()
+    if link not in known:
         from difflib import get_close_matches
 
-        near = get_close_matches(link, LINKS, n=1)
+        near = get_close_matches(link, known, n=1)
         hint = f"nearest: {near[0]!r}; " if near else ""
-        raise InputError(f"unknown link {link!r}; {hint}known: {', '.join(LINKS)}")
+        raise InputError(f"unknown link {link!r}; {hint}known: {', '.join(known)}")
     values = parameter_symbols()
     if link == "pharmacokinetics":
         return _kinetics(values)
@@ -81,7 +89,7 @@ def link_equations(link: str) -> Equations:
         "mood": _mood,
         "acute": _acute,
     }
-    return builders[link](model)
+    return builders[link](model) if link in builders else _added(model, link)
 
 
 def _derivatives(state: Any, rates: Any) -> Equations:
@@ -203,13 +211,35 @@ def _acute(model: Model) -> Equations:
     return [*_derivatives(state, model.acute.rates(state, drugs)), *readouts]
 
 
+def _added(model: Model, name: str) -> Equations:
+    place = list(added_links()).index(name)
+    link = model.added[place]
+
+    def chain(mark: str) -> State:
+        added = tuple(_symbols(other.State, mark) for other in added_links().values())
+        return State(*(_symbols(part, mark) for part in STATES.values()))._replace(added=added)
+
+    now, rest = chain(""), chain("_0")
+    flow = _symbols(Flow)._replace(block=_block(), activity=_symbols(Activity))
+    seen = Seen(now, rest, flow, _symbols(Traits), _symbols(Drugs), _symbols(Setting))
+    own, own_rest = now.added[place], rest.added[place]
+    acts = link.influence(own, own_rest)._asdict()
+    marked = [(_symbol(rf"\mathit{{{name} on {field}}}"), value) for field, value in acts.items()]
+    # what it leaves alone need not be written
+    silent = Influence()._asdict()
+    return [
+        *_derivatives(own, link.rates(own, own_rest, seen)),
+        *(pair for pair, field in zip(marked, acts, strict=True) if pair[1] != silent[field]),
+    ]
+
+
 def typeset(link: str | None = None, fmt: str = "text") -> str:
     """Return the equations of one link, or of all, as text or LaTeX.
 
     Parameters
     ----------
     link : str, optional
-        One of `LINKS`; all of them if left out.
+        One of `known_links`; all of them if left out.
     fmt : str
         'text' (drawn with characters) or 'latex' (an `align*` a link).
 
@@ -223,7 +253,7 @@ def typeset(link: str | None = None, fmt: str = "text") -> str:
     if fmt not in ("text", "latex"):
         raise InputError(f"unknown format {fmt!r}; known: text, latex")
     parts = []
-    for name in LINKS if link is None else (link,):
+    for name in known_links() if link is None else (link,):
         pairs = [(left, tidy(right)) for left, right in link_equations(name)]
         if fmt == "latex":
             lines = [rf"{sympy.latex(left)} &= {sympy.latex(right)} \\" for left, right in pairs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from kapsim.errors import InputError
 from kapsim.evidence import DATA, Law, load_evidence
+from kapsim.extensions import extensions, own_drugs, own_kinetics
+from kapsim.mechanisms.base import missing_methods
 from kapsim.mechanisms.kinetics import Kinetics
 from kapsim.mechanisms.pharmacokinetics import CYP_DRUGS, S_SHARE, Pharmacokinetics
 from kapsim.mechanisms.published.base import Published, Spread
@@ -33,6 +36,45 @@ SETS: dict[str, type[Kinetics]] = {
 }
 
 
+@functools.cache
+def named_sets() -> dict[str, type[Kinetics]]:
+    """Return every set by name: those of `SETS`, then those of extensions.
+
+    Raises
+    ------
+    InputError
+        For one of an extension that is no set of kinetics, or bears a name that is taken.
+    """
+    found = dict(SETS)
+    for kind in own_kinetics():
+        if not issubclass(kind, Kinetics) or not is_dataclass(kind):
+            raise InputError(
+                f"extension: KINETICS: {kind.__name__} is no set of kinetics; derive it from one and decorate it with "
+                "@dataclass(frozen=True)"
+            )
+        missing = [name for name in ("name", "structure", "drugs", "routes") if not hasattr(kind, name)]
+        missing += missing_methods(kind)
+        if missing:
+            raise InputError(f"extension: KINETICS: {kind.__name__} lacks {', '.join(missing)}")
+        if kind.name in found:
+            raise InputError(
+                f"extension: KINETICS: there is a set {kind.name!r} already; name {kind.__name__} otherwise"
+            )
+        for drug, share in kind.own_drugs.items():
+            if drug in S_SHARE or not 0.0 <= share <= 1.0:
+                raise InputError(
+                    f"extension: KINETICS: {kind.__name__}: own_drugs: {drug!r}: {share!r}; a new name is needed, with "
+                    "its share of S-ketamine, 0 to 1"
+                )
+        found[kind.name] = kind
+    return found
+
+
+def s_shares() -> dict[str, float]:
+    """Return the share of S-ketamine of every drug that holds ketamine, those of extensions among them."""
+    return {**S_SHARE, **own_drugs()}
+
+
 def kinetic_set(name: str) -> type[Kinetics]:
     """Return a set by name.
 
@@ -41,11 +83,12 @@ def kinetic_set(name: str) -> type[Kinetics]:
     InputError
         For an unknown name, naming the nearest.
     """
-    if name not in SETS:
-        close = nearest(name, SETS)
+    known = named_sets()
+    if name not in known:
+        close = nearest(name, known)
         advice = f"did you mean {close!r}? " if close else ""
-        raise InputError(f"no kinetics {name!r}; {advice}known: {', '.join(SETS)}")
-    return SETS[name]
+        raise InputError(f"no kinetics {name!r}; {advice}known: {', '.join(known)}")
+    return known[name]
 
 
 def check_protocol(name: str, protocol: Regimen) -> None:
@@ -53,7 +96,7 @@ def check_protocol(name: str, protocol: Regimen) -> None:
     kind = kinetic_set(name)
     kind.check_taken(frozenset(item.drug for item in protocol.co_medications() if item.drug in CYP_DRUGS))
     for dose in protocol.dose_events():
-        if dose.drug in S_SHARE:
+        if dose.drug in s_shares():
             kind.check_dose(dose.drug, dose.pathway)
 
 
@@ -74,19 +117,28 @@ def record_names(kind: type[Kinetics]) -> dict[str, tuple[str, str]]:
     """Return name and unit of every field of a published set that an evidence record gives; none for the default."""
     if not issubclass(kind, Published):
         return {}
-    return {item.name: (_records()[item.metadata["record"]].quantity, item.metadata["unit"]) for item in kind.read()}
+    return {item.name: (_record(item.metadata["record"]).quantity, item.metadata["unit"]) for item in kind.read()}
 
 
 @functools.cache
 def _records() -> dict[str, EvidenceParameter]:
     """The evidence on pharmacokinetics, which is a part of all evidence and quicker to read."""
-    return load_evidence([DATA / "parameters-pharmacokinetics.yaml"])
+    own = [item.evidence for item in extensions() if item.evidence is not None]
+    return load_evidence([DATA / "parameters-pharmacokinetics.yaml", *own])
+
+
+def _record(identity: str) -> EvidenceParameter:
+    if identity not in _records():
+        close = nearest(identity, _records())
+        raise InputError(f"kinetics: no evidence record {identity!r}" + (f"; nearest {close!r}" if close else ""))
+    return _records()[identity]
 
 
 def _number(record: str, unit: str) -> float:
     """Return the value of a record in `unit`."""
-    found = _records()[record]
-    assert found.value is not None, record
+    found = _record(record)
+    if found.value is None:
+        raise InputError(f"kinetics: record {record!r} has no value")
     return convert(found.value, found.unit, unit)
 
 

@@ -5,13 +5,16 @@ Nothing here knows how drug concentrations came about, how the equations are sol
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, NamedTuple
 
 from kapsim.errors import InputError
+from kapsim.extensions import own_links
 from kapsim.mechanisms.acute import Acute, AcuteState
-from kapsim.mechanisms.base import REST, Drugs, Mark, Mechanism, Setting, unmarked
+from kapsim.mechanisms.added import AddedLink, Influence, Seen
+from kapsim.mechanisms.base import REST, Drugs, Mark, Mechanism, Setting, missing_methods, unmarked
 from kapsim.mechanisms.glutamate import Glutamate, GlutamateState
 from kapsim.mechanisms.inflammation import Inflammation, InflammationState
 from kapsim.mechanisms.mind import Mind, MindState
@@ -20,7 +23,7 @@ from kapsim.mechanisms.network import Activity, Network, NetworkState, Place
 from kapsim.mechanisms.operators import Value
 from kapsim.mechanisms.plasticity import Plasticity, PlasticityState
 from kapsim.mechanisms.receptor import Block, Receptor
-from kapsim.mechanisms.switches import VARIANTS, Switches
+from kapsim.mechanisms.switches import VARIANTS, Switches, named_variants
 
 
 class Traits(NamedTuple):
@@ -50,6 +53,7 @@ class State(NamedTuple):
     mind: MindState
     mood: MoodState
     acute: AcuteState
+    added: tuple[Any, ...] = ()  # of links from outside, see `kapsim.extensions`
 
 
 class Flow(NamedTuple):
@@ -67,7 +71,7 @@ class Flow(NamedTuple):
     hama: Value
 
 
-#: The state's parts by link, in their order.
+#: The state's parts by link, in their order; those of added links follow.
 STATES: dict[str, Any] = {
     "network": NetworkState,
     "glutamate": GlutamateState,
@@ -98,10 +102,16 @@ class Model:
     mood: Mood
     acute: Acute
     switches: Switches
+    added: tuple[AddedLink, ...] = ()
 
     @staticmethod
     def links() -> dict[str, type[Mechanism]]:
-        """Return the links by name, in the order in which the rates are evaluated."""
+        """Return the links by name, in the order in which the rates are evaluated; added ones come last."""
+        return {**Model.own(), **added_links()}
+
+    @staticmethod
+    def own() -> dict[str, type[Mechanism]]:
+        """Return the links of the chain itself."""
         return {
             "receptor": Receptor,
             "network": Network,
@@ -122,8 +132,9 @@ class Model:
     @classmethod
     def build(cls, values: Mapping[str, Value], switches: Switches) -> Model:
         """Make the chain from `values` (registry id → number, array or symbol) and `switches`."""
-        links: dict[str, Any] = {name: link.build(values) for name, link in cls.links().items()}
-        return cls(switches=switches, **links)
+        links: dict[str, Any] = {name: link.build(values) for name, link in cls.own().items()}
+        added = tuple(link.build(values) for link in added_links().values())
+        return cls(switches=switches, added=added, **links)
 
     def rest(self, traits: Traits) -> State:
         """Return the person's own steady state: without drug, therapy or expectancy only recovery moves."""
@@ -140,6 +151,7 @@ class Model:
             mind=self.mind.rest(traits.belief, dmn, self.switches),
             mood=self.mood.rest(traits.madrs),
             acute=self.acute.rest(traits.madrs),
+            added=tuple(link.rest(traits) for link in self.added),
         )
 
     def dmn_rest(self, network: NetworkState, strength: Value, traits: Traits, mark: Mark = unmarked) -> Value:
@@ -148,6 +160,16 @@ class Model:
         seen = (network, still, strength, traits.subgenual, REST, self.switches)
         place = self.network.place(*seen, lambda name, value: mark(f"rest_{name}", value))
         return mark("dmn_rest", self.network.activity(*seen, place).dmn)
+
+    def influence(self, state: State, rest: State) -> Influence | None:
+        """Return what the added links do together; None where there are none."""
+        if not self.added:
+            return None
+        each = [link.influence(*own) for link, *own in zip(self.added, state.added, rest.added, strict=True)]
+        opening: Value = 1.0
+        for item in each:
+            opening = opening * item.opening
+        return Influence(sum(item.depression for item in each), sum(item.anxiety for item in each), opening)
 
     def carriers(self, state: State, strength: Value, opening: Value) -> Carriers:
         """Return what moves mood, at a synaptic strength and an opening of the plasticity window."""
@@ -172,7 +194,12 @@ class Model:
         block = mark("block", self.receptor.block(drugs, setting, self.switches))
         strength = mark("strength", self.plasticity.strength(state.plasticity))
         at_rest = mark("strength_rest", self.plasticity.strength(rest.plasticity))
-        opening = mark("opening", self.switches.opening * self.plasticity.opening(state.plasticity))
+        opened = self.switches.opening * self.plasticity.opening(state.plasticity)
+        influence = self.influence(state, rest)
+        if influence is not None:
+            influence = mark("added", influence)
+            opened = opened * influence.opening
+        opening = mark("opening", opened)
         treated = mark(
             "treated",
             self.mood.treated(
@@ -183,6 +210,7 @@ class Model:
                 untouched=traits.untouched,
                 gate=self.plasticity.gate(setting, self.switches),
                 switches=self.switches,
+                added=None if influence is None else (influence.depression, influence.anxiety),
             ),
         )
         madrs, hama = mark("scores", self.mood.scores(treated, state.mind.recovery))
@@ -255,7 +283,12 @@ class Model:
             ),
             mood=MoodState(depression=flow.madrs, anxiety=flow.hama),
             acute=self.acute.rates(state.acute, drugs),
+            added=self._added_rates(Seen(state, rest, flow, traits, drugs, setting)),
         )
+
+    def _added_rates(self, seen: Seen) -> tuple[Any, ...]:
+        states = zip(self.added, seen.chain.added, seen.rest.added, strict=True)
+        return tuple(link.rates(own, rest, seen) for link, own, rest in states)
 
     def readouts(
         self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting, mark: Mark = unmarked
@@ -306,42 +339,86 @@ class Model:
             "mean_arterial_pressure": effects.mean_arterial_pressure,
             "heart_rate": effects.heart_rate,
             "cardiac_output": effects.cardiac_output,
+            **{
+                name: value
+                for link, own, own_rest in zip(self.added, state.added, rest.added, strict=True)
+                for name, value in link.readouts(own, own_rest).items()
+            },
         }
+
+
+@functools.cache
+def added_links() -> dict[str, type[AddedLink]]:
+    """Return the links that extensions add, by name.
+
+    Raises
+    ------
+    InputError
+        For one that is no link, or has the name of another.
+    """
+    found: dict[str, type[AddedLink]] = {}
+    for kind in own_links():
+        if not issubclass(kind, AddedLink) or not is_dataclass(kind):
+            raise InputError(
+                f"extension: LINKS: {kind.__name__} is no link; derive it from kapsim.mechanisms.added.AddedLink and "
+                "decorate it with @dataclass(frozen=True)"
+            )
+        missing = [name for name in ("name", "State") if not hasattr(kind, name)]
+        missing += missing_methods(kind)
+        if missing:
+            raise InputError(f"extension: LINKS: {kind.__name__} lacks {', '.join(missing)}")
+        strangers = sorted(set(kind.variables) - set(kind.State._fields))
+        if strangers and kind.readouts is AddedLink.readouts:
+            raise InputError(
+                f"extension: LINKS: {kind.__name__}: variables: {strangers[0]!r} is no state; let readouts() return it"
+            )
+        if kind.name in (*Model.own(), *found, *STATES):
+            raise InputError(
+                f"extension: LINKS: there is a link {kind.name!r} already; give {kind.__name__} another name"
+            )
+        found[kind.name] = kind
+    return found
+
+
+def _parts() -> dict[str, Any]:
+    """Return the named tuples of the state by link, those of added links last."""
+    return {**STATES, **{name: link.State for name, link in added_links().items()}}
 
 
 def state_names() -> tuple[str, ...]:
     """Return the names of all states, `link.state`, in the order of the flattened state."""
-    return tuple(f"{link}.{name}" for link, part in STATES.items() for name in part._fields)
+    return tuple(f"{link}.{name}" for link, part in _parts().items() for name in part._fields)
 
 
 def flatten(state: State) -> tuple[Value, ...]:
     """Return the states as one flat tuple, in the order of `state_names`."""
-    return tuple(value for part in state for value in part)
+    return tuple(value for part in (*state[:-1], *state.added) for value in part)
 
 
 def unflatten(values: Any) -> State:
     """Return the `State` whose flat form is `values` (a sequence or the leading axis of an array)."""
     parts, position = [], 0
-    for kind in STATES.values():
+    for kind in _parts().values():
         size = len(kind._fields)
         parts.append(kind(*(values[position + k] for k in range(size))))
         position += size
-    return State(*parts)
+    return State(*parts[: len(STATES)])._replace(added=tuple(parts[len(STATES) :]))
 
 
 def variant_switches(variant: str) -> Switches:
     """Return the switches of a named variant; raise `InputError` with the nearest name for an unknown one."""
-    if variant in VARIANTS:
-        return VARIANTS[variant]
+    known = named_variants()
+    if variant in known:
+        return known[variant]
     if variant == "average":
         raise InputError(
-            f"variant: 'average' is no single model, and one is needed here; give one of {', '.join(VARIANTS)}"
+            f"variant: 'average' is no single model, and one is needed here; give one of {', '.join(known)}"
         )
     from difflib import get_close_matches
 
-    near = get_close_matches(variant, VARIANTS, n=1)
+    near = get_close_matches(variant, known, n=1)
     hint = f"nearest: {near[0]!r}; " if near else ""
-    raise InputError(f"unknown variant {variant!r}; {hint}known: {', '.join(VARIANTS)}")
+    raise InputError(f"unknown variant {variant!r}; {hint}known: {', '.join(known)}")
 
 
 __all__ = ["VARIANTS", "Flow", "Model", "State", "Traits", "flatten", "state_names", "unflatten", "variant_switches"]

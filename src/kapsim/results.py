@@ -13,10 +13,10 @@ from kapsim.applicability import applicability
 from kapsim.averaging import AVERAGE, switches_for, variant_weights, variants_of
 from kapsim.concentrations import plasma
 from kapsim.course import Course, drugs_seen, metabolite_volumes
-from kapsim.errors import SolverError
+from kapsim.errors import InputError, SolverError
 from kapsim.evidence import load_parameters
 from kapsim.mechanisms.base import Setting
-from kapsim.model import Model, unflatten
+from kapsim.model import Model, added_links, unflatten
 from kapsim.patient import Patient
 from kapsim.patient.sampling import People
 from kapsim.population.traits import TRAITS
@@ -95,6 +95,17 @@ VARIABLES: dict[str, tuple[str, str, str]] = {
 }
 
 
+def known_variables() -> dict[str, tuple[str, str, str]]:
+    """Return `VARIABLES` and those of the links that extensions add."""
+    found = dict(VARIABLES)
+    for name, link in added_links().items():
+        for variable, about in link.variables.items():
+            if variable in found:
+                raise InputError(f"extension: link {name!r}: there is a variable {variable!r} already; rename it")
+            found[variable] = (name, *about)
+    return found
+
+
 def label(
     protocol: Protocol,
     patient: Patient | None,
@@ -145,7 +156,7 @@ def label(
 
     hours = course.grid.hours[course.outputs]
     values = _values(protocol, people, course, hours, states, amounts, provenance["variant"])
-    kept = {name: about for name, about in VARIABLES.items() if variables is None or name in variables}
+    kept = {name: about for name, about in known_variables().items() if variables is None or name in variables}
     for name in kept:
         broken = ~np.isfinite(values[name])
         if broken.any() and not keep_failures:

@@ -23,7 +23,7 @@ from kapsim.patient.sampling import Deviates, People
 from kapsim.protocol import Protocol
 from kapsim.protocol.events import Regimen
 from kapsim.ratings.rating_error import SCALES as RATED
-from kapsim.results import VARIABLES, label
+from kapsim.results import known_variables, label
 from kapsim.solving import integrate
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def solution_error(
     kept = {int(tick): row for row, tick in enumerate(course.grid.ticks[course.outputs])}
     rows = [kept[to_ticks(float(hour))] for hour in hours]
     found = {}
-    for name in VARIABLES:
+    for name in known_variables():
         if name in NOT_COMPARED:
             continue
         mine, other = dataset[name].values[list(chosen)], exact[name].values[:, rows]

@@ -13,6 +13,7 @@ from kapsim.applicability import applicability
 from kapsim.averaging import check_variant, switches_for
 from kapsim.course import build_course
 from kapsim.engine.grid import Resolution
+from kapsim.extensions import fingerprints
 from kapsim.kinetic_sets import DEFAULT, check_protocol
 from kapsim.patient import Patient, load_patient
 from kapsim.patient.sampling import People
@@ -242,5 +243,6 @@ def provenance(variant: str, seed: int, draws: int, kinetics: str = DEFAULT) -> 
         "seed": str(seed),
         "draws": str(draws),
         "platform": platform.platform(),
+        **({"extensions": json.dumps(own)} if (own := fingerprints()) else {}),
         "settings": json.dumps({"resolution": Resolution().__dict__}),
     }

@@ -32,6 +32,8 @@ from kapsim.patient.sampling import People
 
 Array = NDArray[np.float64]
 
+#: Share of a state's size, per hour, that it may move by at rest: what is left of rounding.
+STILL = 1e-6
 #: What solves the chain; both take the same steps, and agree to rounding.
 ENGINES = ("compiled", "jax")
 
@@ -55,6 +57,8 @@ def prepare(people: People, switches: Switches) -> Prepared:
     model = Model.build(people.values, switches)
     home = model.rest(people.traits)
     rest = np.stack([value + np.zeros(people.size) for value in flatten(home)])
+    if model.added:
+        _check_still(model, people, rest)
     known = {
         "values": np.stack([people.values[identifier] for identifier in Model.parameter_ids()]),
         "traits": np.stack(people.traits),
@@ -65,6 +69,22 @@ def prepare(people: People, switches: Switches) -> Prepared:
         "decay": resting_decay(model, people, rest),
     }
     return Prepared(rest, known)
+
+
+def _check_still(model: Model, people: People, rest: Array) -> None:
+    """Raise InputError where rest is not still with the links that extensions add: nothing else would then be right."""
+    home = unflatten(rest)
+    moving = flatten(model.rates(home, home, people.traits, NO_DRUG, REST))
+    for name, rate, value in zip(state_names(), moving, rest, strict=True):
+        # the integrals of scores move at rest, and say nothing of it
+        if name.startswith("mood."):
+            continue
+        fastest = float(np.abs(rate / np.maximum(np.abs(value), 1.0)).max())
+        if not fastest < STILL:
+            raise InputError(
+                f"extension: state {name}: it moves by {fastest:.2g} per hour at rest, without drug or therapy; let "
+                "rest() of the added link be where its rates() are zero, and influence() nothing there"
+            )
 
 
 def integrate(

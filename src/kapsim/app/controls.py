@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 from kapsim.app.forms import checked_form
 from kapsim.errors import InputError
 from kapsim.file_model import FileModel, nearest_of
-from kapsim.mechanisms.switches import VARIANTS
+from kapsim.mechanisms.switches import named_variants
 from kapsim.patient import Patient
 from kapsim.protocol import Protocol, load_protocol, named_protocols, parse_protocol
 from kapsim.protocol.changes import control_of
@@ -128,8 +128,9 @@ class Controls(FileModel):
     @field_validator("variant")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in VARIANTS:
-            raise ValueError(f"there is no variant '{one_line(value, 40)}'; {_near(value, list(VARIANTS))}")
+        known = named_variants()
+        if value not in known:
+            raise ValueError(f"there is no variant '{one_line(value, 40)}'; {_near(value, list(known))}")
         return value
 
     @field_validator("others")

@@ -14,7 +14,7 @@ from kapsim.app.controls import DRUGS, MASKINGS, OTHER_DRUGS, ROUTES, THERAPIES,
 from kapsim.app.figures import COURSES
 from kapsim.app.solving import PEOPLE
 from kapsim.file_model import FileModel
-from kapsim.mechanisms.switches import VARIANTS
+from kapsim.mechanisms.switches import named_variants
 from kapsim.protocol import named_protocols
 
 #: Beginnings of the ids of the controls of either course.
@@ -252,7 +252,10 @@ def _form(prefix: str, controls: Controls, title: str) -> html.Section:
                     chosen("masking", "Masking", MASKINGS),
                     slid("weeks"),
                     parts.select(
-                        f"{prefix}-variant", "Contested links", controls.variant, [(n, words(n)) for n in VARIANTS]
+                        f"{prefix}-variant",
+                        "Contested links",
+                        controls.variant,
+                        [(n, words(n)) for n in named_variants()],
                     ),
                 ],
             ),

@@ -17,7 +17,7 @@ from kapsim.attribution.links import LINKS, Link
 from kapsim.attribution.supports import support
 from kapsim.errors import KapsimError
 from kapsim.evidence import load_parameters
-from kapsim.mechanisms.switches import VARIANTS
+from kapsim.mechanisms.switches import named_variants
 from kapsim.model import variant_switches
 from kapsim.report.bands import QUANTILES, Floats, bands, course, patient_quantiles, times
 from kapsim.report.figures import band_traces, long_name, mark_traces
@@ -295,7 +295,7 @@ def _connect_clause(app: Dash, desk: Desk, clause: Clause) -> None:
 
 def silent_text(link: Link) -> str:
     """Return what there is to say of a link that does nothing as the model stands."""
-    speaking = [name for name, switches in VARIANTS.items() if not link.silent(switches)]
+    speaking = [name for name, switches in named_variants().items() if not link.silent(switches)]
     return (
         f"{link.title[0].upper()}{link.title[1:]}: does nothing in the standard model, so that knocking it out changes "
         f"nothing, exactly. It is switched on in: {', '.join(speaking)}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -76,8 +77,16 @@ def root(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version and that of the evidence."),
     ] = False,
+    extended: Annotated[
+        list[Path] | None,
+        typer.Option("--with", metavar="FILE.py", help="An extension: links, kinetics or variants; may be repeated."),
+    ] = None,
 ) -> None:
     """Simulate ketamine-assisted psychotherapy from dose to mood."""
+    if extended:
+        from kapsim.extensions import use
+
+        use(*extended)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -73,6 +73,10 @@ def show(
     typer.echo(load_protocol(name).to_yaml(), nl=False)
 
 
+#: A switch between the two is on in part, which an extension may ask for.
+_LEVELS = {0.0: "off", 1.0: "on"}
+
+
 def variants(
     perturbations: Annotated[
         bool,
@@ -86,19 +90,20 @@ def variants(
 ) -> None:
     """List the settings of the contested links, or what each says of things that would tell them apart."""
     from kapsim.errors import InputError
-    from kapsim.mechanisms.switches import VARIANTS
+    from kapsim.mechanisms.switches import named_variants
 
     if perturbations:
         _perturb(seed, json)
         return
     if json:
         raise InputError("--json: goes with --perturbations")
-    standard = VARIANTS["standard"]
-    width = max(map(len, VARIANTS))
+    known = named_variants()
+    standard = known["standard"]
+    width = max(map(len, known))
     scores = {item.name: item for item in _scored()}
-    for name, switches in VARIANTS.items():
+    for name, switches in known.items():
         changed = [
-            f"{'on' if value else 'off'}: {SWITCH_TEXTS[field]}"
+            f"{_LEVELS.get(value, f'at {value:g}')}: {SWITCH_TEXTS[field]}"
             for field, value in switches._asdict().items()
             if value != getattr(standard, field)
         ]
@@ -167,13 +172,14 @@ def _told(answer: Answer) -> str:
 
 def kinetics() -> None:
     """List the kinetics to choose from, each with what it describes and what it lacks."""
-    from kapsim.kinetic_sets import SETS
+    from kapsim.kinetic_sets import named_sets
 
-    width = max(map(len, SETS))
-    for name, kind in SETS.items():
+    known = named_sets()
+    width = max(map(len, known))
+    for name, kind in known.items():
         lacks = f"; lacks {', '.join(kind.gaps)}" if kind.gaps else ""
-        known = f"{' and '.join(kind.sites)} blood; {', '.join(kind.drugs)}; {', '.join(kind.routes)}"
-        typer.echo(f"{name:<{width}}  {kind.structure}; {known}{lacks}")
+        about = f"{' and '.join(kind.sites)} blood; {', '.join(kind.drugs)}; {', '.join(kind.routes)}"
+        typer.echo(f"{name:<{width}}  {kind.structure}; {about}{lacks}")
 
 
 def equations(

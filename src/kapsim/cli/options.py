@@ -63,6 +63,13 @@ def shown_path(path: Path | str) -> str:
     return given.name if given.is_absolute() or ".." in given.parts else given.as_posix()
 
 
+def with_extensions() -> list[str]:
+    """Return the words of a command that name the extensions in use."""
+    from kapsim.extensions import extensions
+
+    return [word for item in extensions() for word in ("--with", shown_path(item.path))]
+
+
 def population_words(population: str | None, based_on: str | None, one_to_one: bool) -> list[str]:
     """Return the words of a command that say whose people they are, without the folders of this machine."""
     words = [] if population is None else ["--population", shown_path(population)]

@@ -26,6 +26,7 @@ from kapsim.cli.options import (
     print_json,
     shown_path,
     whose_people,
+    with_extensions,
 )
 from kapsim.cli.progress import SIMULATION_STAGES, stages
 from kapsim.cli.tables import run_events
@@ -136,7 +137,7 @@ def command_line(words: list[str], patient: Path | None, variant: str, kinetics:
     """Return the command that gives the same results again, without the folders of this machine."""
     more = [] if patient is None else ["--patient", shown_path(patient)]
     more += ["--variant", variant, *([] if kinetics == "default" else ["--kinetics", kinetics])]
-    return shlex.join(["kapsim", *words, *more, "--draws", str(draws), "--seed", str(seed)])
+    return shlex.join(["kapsim", *with_extensions(), *words, *more, "--draws", str(draws), "--seed", str(seed)])
 
 
 def _run(

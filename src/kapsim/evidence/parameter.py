@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import model_validator
+from pydantic import PlainValidator, model_validator
 
 from kapsim.errors import InputError
 from kapsim.evidence.fields import (
@@ -19,7 +19,9 @@ from kapsim.evidence.fields import (
     Unit,
     one_of,
     rules,
+    word_check,
 )
+from kapsim.extensions import own_links
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +47,11 @@ STATUSES = ("measured", "derived", "calibrated", "assumed")
 
 LAWS = ("lognormal", "normal", "logit_normal", "half_normal")
 """How a value may spread."""
+
+
+def _known_link(value: Any) -> Any:
+    """Check the name of a link: of the chain, or of one that an extension adds."""
+    return word_check((*LINKS, *(getattr(link, "name", "") for link in own_links())))(value)
 
 
 class Law(Model):
@@ -214,7 +221,7 @@ class Parameter(Model):
     """
 
     id: Identity
-    link: Annotated[str, one_of(LINKS)]
+    link: Annotated[str, PlainValidator(_known_link)]
     name: Text
     symbol: TextOrNull = None
     value: Number

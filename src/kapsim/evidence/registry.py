@@ -15,6 +15,7 @@ from kapsim.errors import InputError
 from kapsim.evidence._files import CALIBRATIONS, CHAIN_CALIBRATION, DATA, MODEL, evidence_files, read_records
 from kapsim.evidence.parameter import Parameter
 from kapsim.evidence.problems import record_name, validate
+from kapsim.extensions import extensions, fingerprints
 from kapsim.units import convert, format_quantity, nearest
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def load_parameters(path: Path | None = None, *, chain: bool = True) -> dict[str
     Parameters
     ----------
     path : Path, optional
-        File to read instead of the shipped one; no calibration then.
+        File to read instead of the shipped one; no calibration and no extension then.
     chain : bool
         False leaves out the calibration of the chain from glutamate to mood: what its own fit starts from.
 
@@ -56,6 +57,21 @@ def _parameters(chain: bool) -> dict[str, Parameter]:
     for path in CALIBRATIONS:
         if path.exists() and (chain or path != CHAIN_CALIBRATION):
             found.update(calibrated(priors, load_calibration(path)))
+    return _with_own(found, Parameter, "parameters")
+
+
+def _with_own(shipped: dict[str, _Record], model: type[_Record], kind: str) -> dict[str, _Record]:
+    """Return the shipped records and those of extensions, which may take no name that is taken."""
+    found = dict(shipped)
+    for item in extensions():
+        path: Path | None = getattr(item, kind)
+        if path is None:
+            continue
+        for record in _load(model, path):
+            identity: str = record.id  # type: ignore[attr-defined]
+            if identity in found:
+                raise InputError(f"{path.name}: {identity}: there is a record of this id already; choose another")
+            found[identity] = record
     return found
 
 
@@ -92,7 +108,9 @@ def load_evidence(paths: Iterable[Path] | None = None) -> dict[str, EvidencePara
 
 @functools.cache
 def _evidence() -> dict[str, EvidenceParameter]:
-    return _read_evidence(_shipped("parameters-"))
+    from kapsim.evidence.schema import EvidenceParameter
+
+    return _with_own(_read_evidence(_shipped("parameters-")), EvidenceParameter, "evidence")
 
 
 def _read_evidence(paths: Iterable[Path]) -> dict[str, EvidenceParameter]:
@@ -255,11 +273,13 @@ def evidence_hash() -> str:
     """Return the SHA-256 over all files of the evidence folder, sorted by name, as 64 hexadecimal digits.
 
     Name and length of each file enter with its bytes, so that neither a new name nor text moved between files goes
-    unseen.
+    unseen. Extensions, which bring numbers and equations of their own, enter last.
     """
     digest = hashlib.sha256()
     for path in sorted(p for p in DATA.iterdir() if p.is_file() and not p.name.startswith(".")):
         content = path.read_bytes()
         digest.update(f"{path.name}\0{len(content)}\0".encode())
         digest.update(content)
+    for name, own in fingerprints().items():
+        digest.update(f"{name}\0{own}\0".encode())
     return digest.hexdigest()

@@ -29,6 +29,11 @@ class Mechanism:
         return cls(**{item.name: values[item.metadata["id"]] for item in cls.declared()})
 
 
+def missing_methods(kind: type[Mechanism]) -> list[str]:
+    """Return what is abstract in a kind of mechanism and not given by it, by name."""
+    return sorted(name for name in dir(kind) if getattr(getattr(kind, name), "__isabstractmethod__", False))
+
+
 #: Called with the name and the value (or tuple of values) of every intermediate quantity; what it returns is used on.
 #: Whoever writes equations down for another tool can so put a symbol in its place.
 Mark = Callable[[str, Any], Any]

@@ -79,6 +79,9 @@ class Kinetics(Mechanism):
     #: Drugs of ketamine and routes that the set knows.
     drugs: ClassVar[tuple[str, ...]]
     routes: ClassVar[tuple[str, ...]]
+    #: Of these, what the set of an extension brings along: drugs, each with its share of S-ketamine, and routes.
+    own_drugs: ClassVar[Mapping[str, float]] = {}
+    own_routes: ClassVar[tuple[str, ...]] = ()
     #: Medicines whose effect on breakdown the set knows.
     interacting: ClassVar[tuple[str, ...]] = ()
     #: Compartments that follow another without taking drug from it.

@@ -79,13 +79,19 @@ class Mood(Mechanism):
         untouched: Value,
         gate: Value,
         switches: Switches,
+        added: tuple[Value, Value] | None = None,
     ) -> tuple[Value, Value]:
-        """MADRS and HAM-A in points as treatment leaves them: the baseline at rest, never below its untouched share."""
+        """MADRS and HAM-A in points as treatment leaves them: the baseline at rest, never below its untouched share.
+
+        `added` are shifts of depression and anxiety by links from outside (logits).
+        """
         synaptic, thought, unspecific = self.shifts(now, rest, gate, switches)
         anxious = (
             self.anxiety_synaptic * synaptic + self.anxiety_cognitive * thought + self.anxiety_expectancy * unspecific
         )
         depressed = synaptic + thought + unspecific
+        if added is not None:
+            depressed, anxious = depressed + switches.links * added[0], anxious + switches.links * added[1]
         return (
             _moved(madrs_rest, self.madrs_maximum, untouched, depressed),
             _moved(hama_rest, self.hama_maximum, untouched, anxious),

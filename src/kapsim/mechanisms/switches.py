@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
+
+from kapsim.errors import InputError
+from kapsim.extensions import own_variants
 
 
 class Switches(NamedTuple):
@@ -66,3 +70,25 @@ VARIANTS: dict[str, Switches] = {
     "expectancy_only": Switches(links=0.0),
     "node_pair": Switches(whole_brain=0.0),
 }
+
+
+@functools.cache
+def named_variants() -> dict[str, Switches]:
+    """Return every variant by name: those of `VARIANTS`, then those of extensions.
+
+    Raises
+    ------
+    InputError
+        For one of an extension that is no setting of the switches, or bears a name that is taken.
+    """
+    found = dict(VARIANTS)
+    for name, switches in own_variants().items():
+        if name in VARIANTS or name == "average":
+            raise InputError(f"extension: VARIANTS: there is a variant {name!r} already; choose another name")
+        if not isinstance(switches, Switches):
+            raise InputError(f"extension: VARIANTS: {name!r} is no Switches; write Switches(hnk=1.0), say")
+        for field, value in switches._asdict().items():
+            if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+                raise InputError(f"extension: VARIANTS: {name!r}: {field} is {value!r}; it must be between 0 and 1")
+        found[name] = switches
+    return found

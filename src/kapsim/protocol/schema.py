@@ -6,20 +6,35 @@ give the dated events they stand for. A protocol that exists is consistent: ever
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable, Iterable
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
-from kapsim.file_model import Duration, FileModel, Line, Lines, Quantity, SchemaVersion, Time, Times, problem, quantity
+from kapsim.extensions import own_drugs, own_routes
+from kapsim.file_model import (
+    Duration,
+    FileModel,
+    Line,
+    Lines,
+    Quantity,
+    SchemaVersion,
+    Time,
+    Times,
+    nearest_of,
+    problem,
+    quantity,
+)
 from kapsim.protocol import resolution
 from kapsim.protocol.events import CoMedicationEvent, DoseEvent, PracticeLevel, SessionEvent, StressorEvent
 from kapsim.protocol.schedule import EPSILON_H, Scheduled, distinct_times, hours
+from kapsim.strict_yaml import one_line
 from kapsim.units import dimension
 
 __all__ = ["CoMedication", "Dose", "Practice", "Protocol", "Relative", "Stressor", "Therapy"]
 
-Drug = Literal["ketamine", "esketamine", "arketamine", "midazolam", "saline", "placebo", "placebo_nasal"]
-Route = Literal["iv", "im", "sc", "intranasal", "sublingual", "oral", "inhaled"]
+DrugName = Literal["ketamine", "esketamine", "arketamine", "midazolam", "saline", "placebo", "placebo_nasal"]
+RouteName = Literal["iv", "im", "sc", "intranasal", "sublingual", "oral", "inhaled"]
 Form = Literal["immediate", "extended_release"]
 TherapyKind = Literal[
     "cbt",
@@ -62,6 +77,21 @@ METABOLIC = ("clarithromycin", "ticlopidine", "rifampicin", "itraconazole", "gra
 MOST_MG_PER_KG, MOST_MG, MOST_NG_PER_ML = 20.0, 2000.0, 20000.0
 MOST = {"mg/kg": MOST_MG_PER_KG, "mg": MOST_MG, "ng/mL": MOST_NG_PER_ML}
 
+
+def _known(names: tuple[str, ...], added: Callable[[], Iterable[str]]) -> Callable[[object], str]:
+    """Return a check of a name: one of `names`, or of those that extensions bring along."""
+
+    def check(value: object) -> str:
+        known = [*names, *added()]
+        if not isinstance(value, str) or value not in known:
+            raise problem(f"'{one_line(value, 40)}' is not known here; {nearest_of(str(value), known, 'value')}")
+        return value
+
+    return check
+
+
+Drug = Annotated[str, PlainValidator(_known(get_args(DrugName), own_drugs))]
+Route = Annotated[str, PlainValidator(_known(get_args(RouteName), own_routes))]
 Amount = Annotated[Quantity, quantity("mg", ("mg/kg", "ng/mL"), example="0.5 mg/kg", low=-1e9)]
 InfusionTime = Annotated[Quantity, quantity("h", example="40 min", high=24.0 * 7)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -29,6 +29,7 @@ _PROVENANCE = (
     ("protocol_name", "protocol"),
     ("variant", "variant"),
     ("kinetics", "kinetics"),
+    ("extensions", "extensions (SHA-256)"),
     ("seed", "seed"),
     ("draws", "draws"),
     ("command", "command"),

@@ -50,7 +50,7 @@ from kapsim.mechanisms.switches import Switches
 from kapsim.model import Model, Traits, flatten, state_names, unflatten, variant_switches
 from kapsim.patient.sampling import People
 from kapsim.protocol.events import Regimen
-from kapsim.results import VARIABLES
+from kapsim.results import known_variables
 
 if TYPE_CHECKING:
     import sympy
@@ -226,7 +226,7 @@ class _Builder:
         read = plasma(kinetics, body, course, amounts, tuple(masses))
         for name, values in read.items():
             expression = np.asarray(values).item()
-            text = VARIABLES[name][2] if name in VARIABLES else name.replace("_", " ")
+            text = known_variables()[name][2] if name in known_variables() else name.replace("_", " ")
             self._derived(name, text, "ng/mL", expression)
         volumes = np.array([[volume] for volume in kinetics.metabolite_volumes(body)], dtype=object)
         seen = drugs_seen(course.seen)(amounts[0], {"volumes": volumes})
@@ -295,7 +295,7 @@ class _Builder:
         for name, expression in marks.found.items():
             self._derived(name, MARK_NAMES.get(name, name.replace("_", " ")), MARK_UNITS.get(name, "1"), expression)
         for name, expression in readouts.items():
-            self._derived(name, VARIABLES[name][2], VARIABLES[name][1], expression)
+            self._derived(name, known_variables()[name][2], known_variables()[name][1], expression)
         self._surface()
 
     def _setting(self) -> Setting:
@@ -336,7 +336,7 @@ class _Builder:
         for scale, integral in RATED.items():
             recall = to_ticks(self.parameters[f"mood.recall.{scale}"].value)
             score, since = symbol(f"{scale}_from"), symbol(f"{scale}_since")
-            title = VARIABLES[scale][2]
+            title = known_variables()[scale][2]
             self.switched += [
                 Switched(scale, f"{title}, as last rated", "points", symbol(f"trait_{scale}")),
                 Switched(f"{scale}_from", f"{title}: integral where the rating looks back to", "points.h", number(0.0)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kapsim.exchange.sbml.symbols import symbol
 from kapsim.exchange.sbml.system import Constant, Derived, System
-from kapsim.results import VARIABLES
+from kapsim.results import known_variables
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -81,7 +81,7 @@ def without_unused(system: System) -> System:
     for event in system.events:
         use(*event.assignments.values())
     by_name = {item.id: item for item in system.constants}
-    waiting = [*used, *(item.id for item in system.constants if item.id in VARIABLES)]
+    waiting = [*used, *(item.id for item in system.constants if item.id in known_variables())]
     while waiting:
         name = waiting.pop()
         used.add(name)
