@@ -245,20 +245,31 @@ def typeset(link: str | None = None, fmt: str = "text") -> str:
     InputError
         For an unknown link or format.
     """
-    import sympy
-
     if fmt not in ("text", "latex"):
         raise InputError(f"unknown format {fmt!r}; known: text, latex")
     parts = []
     for name in LINKS if link is None else (link,):
         pairs = [(left, tidy(right)) for left, right in link_equations(name)]
         if fmt == "latex":
-            lines = [rf"{sympy.latex(left)} &= {sympy.latex(right)} \\" for left, right in pairs]
+            lines = [rf"{as_latex(left)} &= {as_latex(right)} \\" for left, right in pairs]
             parts.append("\n".join([f"% {name}", r"\begin{align*}", *lines, r"\end{align*}"]))
         else:
             lines = [f"{_plain(left)} = {_plain(right)}" for left, right in pairs]
             parts.append("\n".join([name, "=" * len(name), *lines]))
     return "\n\n".join(parts)
+
+
+def as_latex(expression: sympy.Expr) -> str:
+    """Return an expression in LaTeX, with words apart and factors told from words: mathematics passes over spaces."""
+    import re
+
+    import sympy
+
+    return re.sub(
+        r"\\(mathit|mathrm)\{([^{}]*)\}",
+        lambda found: rf"\{found.group(1)}{{{found.group(2).replace(' ', '~')}}}",
+        sympy.latex(expression, mul_symbol=r" \, "),
+    )
 
 
 def tidy(expression: Any) -> sympy.Expr:
