@@ -7,7 +7,7 @@ UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/p
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow lint format lock release browser clean
+.PHONY: help demo test slow lint format docs linkcheck lock release browser clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,15 @@ format: $(VENV)/.test-ready  ## put imports and layout right
 	$(BIN)/ruff check --select I --fix
 	$(BIN)/ruff format
 
+# Read anew each time, because pages take from the package what Sphinx does not know to have changed.
+SPHINX := $(BIN)/python -m sphinx -W --keep-going -n -E -j auto docs
+
+docs: $(VENV)/.docs-ready  ## the documentation site, gallery included, in docs/_build/html
+	$(SPHINX) docs/_build/html
+
+linkcheck: $(VENV)/.docs-ready  ## whether every link of the site to somewhere else still leads there (network)
+	$(SPHINX) -b linkcheck -D plot_gallery=0 docs/_build/linkcheck
+
 lock: $(VENV)/.installer-ready  ## remake requirements/*.lock from pyproject.toml (UPGRADE=1: newest versions)
 	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
@@ -44,7 +53,7 @@ browser:  ## find or install Chromium, for the tests that look at a page
 	@scripts/browser.sh
 
 clean:  ## remove the environment, caches and what the demo left
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build dist docs/_build docs/api docs/gallery docs/links .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, in steps: each leaves a stamp, so that a second run has nothing to do.
@@ -63,7 +72,7 @@ $(VENV)/.installer-ready: requirements/installer.lock | $(BIN)/python
 	@touch $@
 
 # kapsim itself is installed editable, by the hatchling that the lock pins.
-$(VENV)/.demo-ready $(VENV)/.test-ready: $(VENV)/.%-ready: requirements/%.lock pyproject.toml $(VENV)/.installer-ready
+$(VENV)/.demo-ready $(VENV)/.test-ready $(VENV)/.docs-ready: $(VENV)/.%-ready: requirements/%.lock pyproject.toml $(VENV)/.installer-ready
 	$(UV_INSTALL) --require-hashes -r $<
 	$(UV_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@

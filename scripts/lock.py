@@ -41,13 +41,21 @@ LOCKS = (
     Lock("installer.lock", ("installer",), runtime=False),
     Lock("release.lock", ("release",), runtime=False),
     Lock("demo.lock", ("build",), runtime=True),
-    # Constrained, so that the tests run on the very versions that a user gets.
+    # Constrained, so that the tests run on the very versions that a user gets. They build the site, too.
     Lock(
         "test.lock",
-        ("build", "test", "lint"),
+        ("build", "test", "lint", "docs"),
         runtime=True,
         constraint="demo.lock",
         extras=("brain", "dask", "exchange", "fit", "trial", "web"),
+    ),
+    # What the site is built with and what its gallery runs, at the versions of the tests.
+    Lock(
+        "docs.lock",
+        ("build", "docs"),
+        runtime=True,
+        constraint="test.lock",
+        extras=("brain", "exchange", "trial"),
     ),
 )
 

@@ -271,6 +271,16 @@ def test_check_tells_protocols_patients_and_evidence_apart(capsys: pytest.Captur
     assert lines[3].endswith("parameters-mind.yaml: evidence, right")
 
 
+def test_check_knows_trial_designs(capsys: pytest.CaptureFixture[str]) -> None:
+    design = Path(__file__).parent.parent / "examples" / "trial_factorial.yaml"
+    Path("bad.yaml").write_text(design.read_text().replace("control:", "contol:"))
+    assert main(["check", str(design), "bad.yaml"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out.endswith("trial_factorial.yaml: trial design ketamine_by_training, right (arms: 4, factorial)\n")
+    assert "bad.yaml:" in shown.err
+    assert "contol: unknown key; nearest valid key 'control'" in shown.err
+
+
 def test_check_reports_every_bad_file_with_line_and_key(capsys: pytest.CaptureFixture[str]) -> None:
     text = load_protocol("single_infusion").to_yaml()
     Path("good.yaml").write_text(text)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 Equations = list[tuple["sympy.Expr", "sympy.Expr"]]
 
+#: Letters of what the network link works out on the way: where the cortex stands, how far outside the box of the
+#: response surface that is, what its polynomials see, and the logarithm of the pyramidal rate.
+_STAGES = {"surface_at": "z", "surface_past": "o", "surface_inside": "u", "surface_pyramidal": r"\ell_P"}
+
 LINKS = ("pharmacokinetics", "receptor", "network", "glutamate", "plasticity", "inflammation", "mind", "mood", "acute")
 
 
@@ -130,13 +134,38 @@ def _block() -> Block:
 
 
 def _network(model: Model) -> Equations:
-    state, setting = _symbols(STATES["network"]), _symbols(Setting)
-    subgenual = _symbol(r"\mathit{subgenual}")
-    seen = (state, _block(), _symbol("S"), subgenual, setting, model.switches)
-    place = model.network.place(*seen)
-    found = {**model.network.activity(*seen, place)._asdict(), **model.network.imaging(*seen, place)._asdict()}
-    readouts = [(_symbol(rf"\mathit{{{name.replace('_', ' ')}}}"), value) for name, value in found.items()]
-    return [*_derivatives(state, model.network.rates(state, _block(), setting, model.switches, place)), *readouts]
+    """Return the network stage by stage: in one expression each, its read-outs would be pages long.
+
+    The state's rate mixes both descriptions by the switch; the read-outs of each follow, the cortex' first.
+    """
+    state, setting, subgenual = _symbols(STATES["network"]), _symbols(Setting), _symbol(r"\mathit{subgenual}")
+    seen = (state, _block(), _symbol("S"), subgenual, setting)
+    stages: Equations = []
+
+    def marked(name: str, value: Any) -> Any:
+        """Write an intermediate quantity down, and go on with a symbol for it."""
+        letter = _STAGES[name]
+        if not hasattr(value, "_fields"):
+            stages.append((_symbol(letter), value))
+            return _symbol(letter)
+        named = type(value)(*(_symbol(rf"{letter}_\mathrm{{{field}}}") for field in value._fields))
+        stages.extend(zip(named, value, strict=True))
+        return named
+
+    place = model.network.place(*seen, model.switches, marked)
+    rates = model.network.rates(state, _block(), setting, model.switches, place)
+    found: Equations = []
+    for mark, whole_brain in (("", 1.0), (r"_\mathrm{pair}", 0.0)):
+        switches = model.switches._replace(whole_brain=whole_brain)
+        at = place if whole_brain else None
+        values = {
+            **model.network.activity(*seen, switches, at)._asdict(),
+            **model.network.imaging(*seen, switches, at)._asdict(),
+        }
+        if at is None:
+            del values["beyond"]  # the pair of nodes has no domain that it could leave
+        found += [(_symbol(rf"\mathit{{{name.replace('_', ' ')}}}{mark}"), value) for name, value in values.items()]
+    return [*stages, *_derivatives(state, rates), *found]
 
 
 def _glutamate(model: Model) -> Equations:
@@ -248,20 +277,31 @@ def typeset(link: str | None = None, fmt: str = "text") -> str:
     InputError
         For an unknown link or format.
     """
-    import sympy
-
     if fmt not in ("text", "latex"):
         raise InputError(f"unknown format {fmt!r}; known: text, latex")
     parts = []
     for name in known_links() if link is None else (link,):
         pairs = [(left, tidy(right)) for left, right in link_equations(name)]
         if fmt == "latex":
-            lines = [rf"{sympy.latex(left)} &= {sympy.latex(right)} \\" for left, right in pairs]
+            lines = [rf"{as_latex(left)} &= {as_latex(right)} \\" for left, right in pairs]
             parts.append("\n".join([f"% {name}", r"\begin{align*}", *lines, r"\end{align*}"]))
         else:
             lines = [f"{_plain(left)} = {_plain(right)}" for left, right in pairs]
             parts.append("\n".join([name, "=" * len(name), *lines]))
     return "\n\n".join(parts)
+
+
+def as_latex(expression: sympy.Expr) -> str:
+    """Return an expression in LaTeX, with words apart and factors told from words: mathematics passes over spaces."""
+    import re
+
+    import sympy
+
+    return re.sub(
+        r"\\(mathit|mathrm)\{([^{}]*)\}",
+        lambda found: rf"\{found.group(1)}{{{found.group(2).replace(' ', '~')}}}",
+        sympy.latex(expression, mul_symbol=r" \, "),
+    )
 
 
 def tidy(expression: Any) -> sympy.Expr:

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 _EVIDENCE = ("parameters-", "observed-")
+#: Keys that only the file of a trial design has.
+_DESIGN = frozenset({"arms", "primary", "estimand", "visits"})
 
 
 def check(
@@ -15,11 +17,11 @@ def check(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="Protocol, patient, population or evidence files (YAML), event tables and covariates (CSV).",
+            help="Protocols, patients, populations, trial designs, evidence (YAML); event tables, covariates (CSV).",
         ),
     ],
 ) -> None:
-    """Check protocol, patient, population and evidence files, event tables and tables of covariates.
+    """Check protocol, patient, population, design and evidence files, event tables and tables of covariates.
 
     One line a problem; exit status 2 where there is one.
     """
@@ -92,6 +94,11 @@ def _check_one(path: Path) -> str:
             (), "is a list of records; evidence files are called parameters-*.yaml, observed-*.yaml or model.yaml"
         )
     keys = set(document.data) if isinstance(document.data, dict) else set()
+    if keys & _DESIGN:
+        from kapsim.trial import load_design
+
+        trial = load_design(path)
+        return f"{path}: trial design {trial.design.name}, right (arms: {len(trial.design.arms)}, {trial.design.kind})"
     scores = {kind: len(keys & _keys(kind)) for kind in (Protocol, Patient)}
     if len(keys & (_keys(PopulationFile) - _keys(Protocol) - _keys(Patient))) > 0:
         from kapsim.population import load_population

@@ -86,7 +86,7 @@ def load_priors() -> dict[str, Parameter]:
 
 
 def load_evidence(paths: Iterable[Path] | None = None) -> dict[str, EvidenceParameter]:
-    """Load the measured quantities of the parameters-*.yaml files.
+    """Load the measured quantities of the ``parameters-*.yaml`` files.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _read_evidence(paths: Iterable[Path]) -> dict[str, EvidenceParameter]:
 
 
 def load_observed(paths: Iterable[Path] | None = None) -> list[ObservedRecord]:
-    """Load the published outcomes of the observed-*.yaml files.
+    """Load the published outcomes of the ``observed-*.yaml`` files.
 
     Parameters
     ----------
