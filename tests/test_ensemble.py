@@ -12,7 +12,7 @@ from kapsim.evidence.ensemble import load_ensemble
 from kapsim.inference.chain.design import candidates
 from kapsim.inference.chain.shipping import BETWEEN_STUDY, SHIPPED_DRAWS, WITHIN_STUDY, inputs_hash
 from kapsim.inference.chain.targets import fitted
-from kapsim.patient.sampling import PATIENTS_PER_DRAW, Keyed, sample_people
+from kapsim.patient.sampling import PATIENTS_PER_DRAW, SPREADS, Keyed, sample_people
 from kapsim.validation.cases import prepare
 
 SHIPPED = load_calibration(CHAIN_CALIBRATION)
@@ -71,7 +71,7 @@ def test_one_draw_decides_all_parameters_of_a_person() -> None:
         np.testing.assert_allclose(people.values[name][::PATIENTS_PER_DRAW], expected)
 
 
-SPREAD_IDS = {"plasticity.bdnf_gain", "mood.weight.expectancy", "mood.weight.care"}
+SPREAD_IDS = set(SPREADS)
 
 
 def test_what_parameters_have_in_common_is_kept() -> None:

@@ -17,6 +17,8 @@ from kapsim.model import NO_DRUG, Model
 from kapsim.patient import Patient
 from kapsim.patient.sampling import People, sample_people
 
+#: The records of trials move what is derived here (docs/calibration.md).
+PRIORS = load_parameters(chain=False)
 VALUES = {name: parameter.value for name, parameter in load_parameters().items()}
 MOOD = Mood.build(VALUES)
 STILL = Carriers(*[0.0] * len(Carriers._fields))
@@ -109,7 +111,7 @@ def year_without_treatment(diagnosis: str) -> Any:
     patient = Patient.model_validate(
         {"schema_version": 1, "diagnosis": diagnosis, "baseline": {"scale": "madrs", "score": 25}}
     )
-    people = sample_people(patient, 600, 5, parameters=load_parameters())
+    people = sample_people(patient, 600, 5, parameters=PRIORS)
     hours = [months * 730.5 for months in (0, 1, 3, 6, 11.9)]
     found = simulate_people(load_protocol("no_treatment"), people, patient, at=hours, variables=["madrs_momentary"])
     kept = found["madrs_momentary"].sel(time=hours, method="nearest").transpose("patient", "time")
@@ -134,7 +136,9 @@ def test_resistant_episodes_do_not_end_of_their_own_accord() -> None:
 
 def test_treatment_reaches_more_where_none_has_failed() -> None:
     first, failed = (
-        sample_people(Patient.model_validate({"schema_version": 1, "diagnosis": name}), 400, 3).traits.untouched
+        sample_people(
+            Patient.model_validate({"schema_version": 1, "diagnosis": name}), 400, 3, parameters=PRIORS
+        ).traits.untouched
         for name in ("mdd", "trd")
     )
     assert np.median(first) < np.median(failed) - 0.05

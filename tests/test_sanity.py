@@ -170,13 +170,6 @@ def test_the_effect_is_fullest_after_a_day_or_two(who: str) -> None:
     assert 12.0 <= float(np.median(fullest)) <= 48.0
 
 
-LASTS = pytest.mark.xfail(
-    strict=True,
-    reason="over half is left: what relief taught outlasts one dose longer than was seen (docs/validation.md)",
-)
-
-
-@LASTS
 @PEOPLE
 def test_half_of_the_effect_is_gone_by_day_14(who: str) -> None:
     hours = np.arange(0.0, 15.0 * 24.0, 4.0)
@@ -192,7 +185,6 @@ def test_the_rated_course_follows_the_momentary_one() -> None:
         assert benefit(dataset, [hour], "madrs")[0] >= benefit(dataset, [hour])[0]
 
 
-@LASTS
 def test_half_of_the_rated_effect_is_gone_by_day_14() -> None:
     dataset = run()
     assert benefit(dataset, [336.0], "madrs")[0] <= 0.5 * benefit(dataset, [24.0], "madrs")[0]
@@ -202,7 +194,10 @@ def test_half_of_the_rated_effect_is_gone_by_day_14() -> None:
 
 
 @pytest.mark.parametrize("score", ["madrs", "madrs_momentary"])
-@pytest.mark.parametrize("day", [14, 28])
+@pytest.mark.parametrize(
+    "day",
+    [14, pytest.param(28, marks=pytest.mark.xfail(strict=True, reason="0.91 and 0.97 points: it forgets sooner"))],
+)
 def test_training_in_the_window_makes_the_effect_last(score: str, day: int) -> None:
     alone, trained = named("single_infusion"), named("single_infusion_with_training")
     assert benefit(trained, [24.0 * day], score)[0] > benefit(alone, [24.0 * day], score)[0] + 1.0
@@ -247,9 +242,6 @@ def test_expectancy_alone_is_all_that_is_left_of_expectancy_only() -> None:
         assert np.abs(values - values[:, :1]).max() < 1e-6, score
 
 
-@pytest.mark.xfail(
-    strict=True, reason="0.64: where half of the severity is out of reach, expectancy takes more of the rest"
-)
 def test_expectancy_is_at_most_three_fifths_of_an_open_dose() -> None:
     assert benefit(run(variant="expectancy_only"), [24.0])[0] < 0.6 * benefit(run(), [24.0])[0]
 

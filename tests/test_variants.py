@@ -97,17 +97,21 @@ SYNAPSE = of("plasticity") | {"glx_mrs"} | of("network") - FIRING
 INFLAMMATION = of("inflammation")
 EXPECTANCY = {"expectancy"}
 CARE = {"care"}
-MIND = of("mind") - EXPECTANCY - CARE
+#: What time brings hangs on nothing that is done.
+TIME = {"recovery"}
+MIND = of("mind") - EXPECTANCY - CARE - TIME
 EVERYTHING = set(VARIABLES)
 #: What comes before the synapse, and what never depends on it.
-UPSTREAM = KINETICS | BLOCK | ACUTE | FIRING | GLUTAMATE | INFLAMMATION | EXPECTANCY | CARE
+UPSTREAM = KINETICS | BLOCK | ACUTE | FIRING | GLUTAMATE | INFLAMMATION | EXPECTANCY | CARE | TIME
 #: What must move when the synapse does.
 CORE = {"bdnf", "spine_density", "plasticity_window", "potentiation", "ampa_drive", "rumination", "madrs", "hama"}
 
 
 def test_the_parts_are_the_whole() -> None:
     assert UPSTREAM | SYNAPSE | MIND | MOOD == EVERYTHING
-    assert sum(map(len, (KINETICS, BLOCK, ACUTE, FIRING, GLUTAMATE, INFLAMMATION, EXPECTANCY, CARE))) == len(UPSTREAM)
+    assert sum(map(len, (KINETICS, BLOCK, ACUTE, FIRING, GLUTAMATE, INFLAMMATION, EXPECTANCY, CARE, TIME))) == len(
+        UPSTREAM
+    )
 
 
 def check(a: Any, b: Any, *, same: Iterable[str] = (), moved: Iterable[str] = ()) -> None:
