@@ -2,9 +2,8 @@
 The control decides the size of the effect
 ==========================================
 
-Saline is easily told from ketamine; midazolam is felt, too; under anaesthesia nobody feels anything. The model lets expectancy grow
-with what is felt, so the same drug has another effect against each control.
-"""
+Saline is easily told from ketamine; midazolam is felt, too; under anaesthesia nobody feels anything. The model lets
+expectancy grow with what is felt, so the same drug has another effect against each control."""
 
 # %%
 import matplotlib.pyplot as plt

@@ -2,9 +2,8 @@
 Esketamine against the racemate, and who is right about affinity
 ================================================================
 
-S-ketamine binds the channel better than R-ketamine; how much better is contested (4.7-fold in homogenate, 1.2-fold elsewhere). The
-switch ``equal_affinity`` is the second view. Three drugs at the same milligrams, under both.
-"""
+S-ketamine binds the channel better than R-ketamine; how much better is contested (4.7-fold in homogenate, 1.2-fold
+elsewhere). The switch ``equal_affinity`` is the second view. Three drugs at the same milligrams, under both."""
 
 # %%
 import matplotlib.pyplot as plt
@@ -58,7 +57,8 @@ figure.suptitle("0.5 mg/kg over 40 minutes: median and middle half of 80 simulat
 figure.supxlabel(DISCLAIMER, fontsize=7)
 
 # %%
-# Where both views predict the same, no trial at this dose can tell them apart; where they part, one can. Which, here, is arketamine.
+# Where both views predict the same, no trial at this dose can tell them apart; where they part, one can. Which, here,
+# is arketamine.
 
 for drug in DRUGS:
     means = [kapsim.endpoints(runs[drug, v])["madrs_change_24h"].values.mean() for v in ("standard", "equal_affinity")]

@@ -2,9 +2,8 @@
 Dose, exposure and response by route
 ====================================
 
-The same milligrams per kilogram do not mean the same drug in the brain. One dose of racemic ketamine by five routes: what reaches
-venous blood, how many NMDA receptors are blocked, and what a scale would say a day later.
-"""
+The same milligrams per kilogram do not mean the same drug in the brain. One dose of racemic ketamine by five routes:
+what reaches venous blood, how many NMDA receptors are blocked, and what a scale would say a day later."""
 
 # %%
 # A protocol is a few lines of YAML. The route is the only thing that changes.
@@ -15,7 +14,13 @@ import kapsim
 from kapsim.protocol import parse_protocol
 from kapsim.statements import DISCLAIMER
 
-ROUTES = {"iv": "0.5 mg/kg", "im": "0.5 mg/kg", "intranasal": "0.5 mg/kg", "sublingual": "0.5 mg/kg", "oral": "0.5 mg/kg"}
+ROUTES = {
+    "iv": "0.5 mg/kg",
+    "im": "0.5 mg/kg",
+    "intranasal": "0.5 mg/kg",
+    "sublingual": "0.5 mg/kg",
+    "oral": "0.5 mg/kg",
+}
 
 
 def one_dose(route: str, amount: str) -> str:
@@ -46,8 +51,8 @@ left.legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
 
 # %%
-# The response is flatter than the exposure: block saturates, and much of a first day's relief is expectancy and care, which ask for
-# no drug at all.
+# The response is flatter than the exposure: block saturates, and much of a first day's relief is expectancy and care,
+# which ask for no drug at all.
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 for place, (route, run) in enumerate(runs.items()):

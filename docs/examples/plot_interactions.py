@@ -2,9 +2,8 @@
 Other medicines: what gut and liver do to an oral dose
 ======================================================
 
-Clarithromycin, rifampicin and others change how much of a swallowed dose passes gut and liver; they change an infusion much less. The
-factors are published areas under the curve, so this example is arithmetic on evidence.
-"""
+Clarithromycin, rifampicin and others change how much of a swallowed dose passes gut and liver; they change an
+infusion much less. The factors are published areas under the curve, so this example is arithmetic on evidence."""
 
 # %%
 import matplotlib.pyplot as plt
@@ -60,7 +59,8 @@ right.legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
 
 # %%
-# What the bars rest on. Where no infusion was ever studied under a medicine, its effect on one is the model's, not a measurement.
+# What the bars rest on. Where no infusion was ever studied under a medicine, its effect on one is the model's, not a
+# measurement.
 
 for name in MEDICINES[1:]:
     for record in load_evidence().values():

@@ -2,9 +2,8 @@
 Twice or three times a week
 ===========================
 
-A repeated infusion gives more of everything: more drug, more visits, more hope. The same people under the two usual schedules, and
-what is left two weeks after the last dose.
-"""
+A repeated infusion gives more of everything: more drug, more visits, more hope. The same people under the two usual
+schedules, and what is left two weeks after the last dose."""
 
 # %%
 import matplotlib.pyplot as plt
@@ -17,7 +16,8 @@ NAMES = ("single_infusion", "twice_weekly_infusions", "thrice_weekly_infusions",
 runs = {name: kapsim.simulate(name, draws=100) for name in NAMES}
 
 # %%
-# Bands hold the middle half of the people. The scale averages over its recall period, so a step in mood becomes a slope.
+# Bands hold the middle half of the people. The scale averages over its recall period, so a step in mood becomes a
+# slope.
 
 figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained", sharex=True)
 ROWS = (("madrs", "MADRS (points)"), ("plasticity_window", "plasticity window (1)"), ("expectancy", "expectancy (1)"))
@@ -37,5 +37,9 @@ figure.supxlabel(DISCLAIMER, fontsize=7)
 for name, run in runs.items():
     found = kapsim.endpoints(run)
     given = float(np.median(run.ketamine_given))
-    shares = [f"{100 * found[f'response_{look}'].values.mean():.0f} % {look}" for look in ("24h", "day14", "day28") if f"response_{look}" in found]
+    shares = [
+        f"{100 * found[f'response_{look}'].values.mean():.0f} % {look}"
+        for look in ("24h", "day14", "day28")
+        if f"response_{look}" in found
+    ]
     print(f"{name:26s} {given:5.0f} mg in all; response {', '.join(shares)}")
