@@ -107,9 +107,9 @@ show(
 # %%
 # S5: the default mode network is quieted
 # ---------------------------------------
-# Here the model does not support the clause. The acute change of default-mode activity is a few thousandths, and of
-# opposite sign in two parcellations; what it says of rumination comes through belief, hardly through the network. The
-# drawn line is the change.
+# Here the model does not support the clause. In the first hours default-mode activity changes by a few thousandths;
+# in the middle of these people it rises, and in another parcellation the sign is the opposite. Rumination falls, but
+# through belief and hardly through the network: the last cell takes the network out, and nothing changes.
 
 told("S5")
 change = drip.dmn_activity - drip.dmn_activity[:, 0]
@@ -127,20 +127,22 @@ for axis, (name, label, hours) in zip(
     axis.plot(part.time, middle)
     axis.fill_between(part.time, low, high, alpha=0.2, linewidth=0)
     axis.set(xlabel="time (h)", ylabel=label)
-figure.suptitle("S5: the change is small")
+figure.suptitle("S5: the change of activity is small; rumination falls another way")
 figure.supxlabel(DISCLAIMER, fontsize=7)
 
 # %%
 # S6: it is anti-inflammatory
 # ---------------------------
 # In the standard model the drug touches no cytokine: the record is contested, so the fall is a variant that one has
-# to ask for.
+# to ask for. Even there it is small beside what people differ by (the axis is a person's change from their own
+# start).
 
 told("S6")
 fall = kapsim.simulate("kap_six_sessions", variant="slow_down", draws=60)
+fall = fall.assign({name: fall[name] / fall[name][:, 0] - 1.0 for name in ("il6", "crp")})
 show(
     fall,
-    (("il6", "interleukin 6, healthy = 1 (1)"), ("crp", "CRP (mg/L)")),
+    (("il6", "interleukin 6, change from start (1)"), ("crp", "CRP, change from start (1)")),
     (0, 12 * 168),
     "S6: only under the variant slow_down",
     "wk",
@@ -172,7 +174,7 @@ alone = kapsim.simulate(
     load_protocol("kap_six_sessions").model_copy(update={"name": "drug_alone", "therapy": (), "practice_": None}),
     draws=100,
 )
-figure, axes = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
+figure, axes = plt.subplots(figsize=(8, 3.8), layout="constrained")
 for run, label in ((course, "with therapy and practice"), (alone, "drug alone")):
     axes.plot(run.time / 168, run.negative_belief.mean("patient"), label=label)
 axes.set(xlabel="time (wk)", ylabel="negative belief, mean (1)", title="S8: what sessions change")
@@ -182,8 +184,8 @@ figure.supxlabel(DISCLAIMER, fontsize=7)
 # %%
 # S9: together they relieve
 # -------------------------
-# The drug's effect is firm and short, and its size depends on the control. Saline's own fall is most of it. Twelve
-# weeks later the courses with and without therapy part, on an assumption.
+# The drug's effect is firm and short, and its size depends on the control. Saline's own fall is
+# half of it. At twelve weeks the courses with and without therapy are a point apart, which rests on an assumption.
 
 told("S9")
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")

@@ -2,8 +2,8 @@
 The default mode network under a blocker
 ========================================
 
-The popular account says that ketamine quiets the default mode network. In the whole-brain model the drug lowers NMDA
-coupling onto interneurons and cells alike; what follows is computed from a connectome, not assumed, and it is small.
+The popular account says that ketamine quiets the default mode network. Here NMDA coupling onto interneurons is
+cut by 3 % by hand, and what follows in the whole-brain model is computed from a connectome.
 """
 
 # %%

@@ -12,7 +12,7 @@ import kapsim
 from kapsim.patient import parse_patient
 from kapsim.statements import DISCLAIMER
 
-LOW, HIGH = (parse_patient(f"schema_version: 1\ncrp_mg_per_l: {crp}\n") for crp in ("0.5", "6.0"))
+LOW, HIGH = (parse_patient(f"schema_version: 1\ncrp: {crp} mg/L\n") for crp in ("0.5", "6.0"))
 VARIANTS = ("standard", "fast_tnf", "slow_down", "il6_up")
 runs = {
     (variant, word): kapsim.simulate("twice_weekly_infusions", patient, variant=variant, draws=1, spread=False)
@@ -37,7 +37,9 @@ figure.suptitle("Twice-weekly infusions, the typical person with little and with
 figure.supxlabel(DISCLAIMER, fontsize=7)
 
 # %%
-# CRP follows and drives nothing in the model: what a person feels follows interleukin 6.
+# CRP follows and drives nothing in the model: what a person feels follows interleukin 6, and under these hypotheses
+# that moves too little for the score to show. Nor does the starting level matter: the score is a change from the
+# person's own rest.
 
 for word in ("0.5 mg/L", "6 mg/L"):
     ends = {variant: float(kapsim.endpoints(runs[variant, word])["madrs_change_end"].values[0]) for variant in VARIANTS}

@@ -32,7 +32,8 @@ axes[0].legend(frameon=False, fontsize=8)
 figure.supxlabel(DISCLAIMER, fontsize=7)
 
 # %%
-# How many respond depends on when one looks.
+# How many respond depends on when one looks. Three a week end after two weeks and two a week after four, so that at day
+# 28 one course is just over and the other has been for two weeks.
 
 for name, run in runs.items():
     found = kapsim.endpoints(run)

@@ -52,10 +52,14 @@ for place, visit in enumerate(("24 h", "2 wk")):
             lost.append(100 * (1 - float(used(part)[..., -1].mean())))
         left.plot(SIZES, power, style, marker="o", color=f"C{place}", label=f"{visit}, dropout: {dropout}")
         found = float(estimate.value.mean())
-        print(f"{visit}, dropout {dropout}: difference {found:.1f} points on average, {lost[-1]:.0f} % missing at the end")
+        print(f"{visit}, dropout {dropout}: difference {found:.1f} points on average, {lost[-1]:.0f} % missing")
         right.hist(estimate.value, bins=20, histtype="step", color=f"C{place}", linestyle=style)
 left.axhline(90, color="black", linewidth=0.8)
 left.set(xlabel="people in the trial (1)", ylabel="trials that find it (%)", ylim=(0, 102), title="Power")
 left.legend(frameon=False, fontsize=8)
-right.set(xlabel="difference found (points)", ylabel="trials (1)", title=f"{REPLICATES} trials of {max(SIZES)} people")
+right.set(
+    xlabel="difference found (points)",
+    ylabel="trials (1)",
+    title=f"{REPLICATES} trials of {max(SIZES)} people, lines as on the left",
+)
 figure.supxlabel(DISCLAIMER, fontsize=7)

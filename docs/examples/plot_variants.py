@@ -2,8 +2,9 @@
 Contested links, side by side
 =============================
 
-What is contested is a switch. The same infusion under seven named settings, and under one of your own making: no
-variant can be told from another where they agree."""
+What is contested is a switch. The same infusion under seven named settings: where two of them agree, this
+protocol cannot tell them apart.
+"""
 
 # %%
 import matplotlib.pyplot as plt
@@ -33,8 +34,9 @@ figure.suptitle("One infusion of 0.5 mg/kg, mean of 60 simulated people")
 figure.supxlabel(DISCLAIMER, fontsize=7)
 
 # %%
-# A variant that predicts less than ``expectancy_only`` would have to be wrong; one that predicts the same as another
-# is not tested by this protocol. ``kapsim variants --perturbations`` looks for protocols that do tell them apart.
+# ``expectancy_only`` leaves nothing of the drug but what people expect of it: the rest of the change is what the
+# links are there to explain. A variant that predicts the same as another is not tested by this protocol. ``kapsim
+# variants --perturbations`` looks for protocols that do tell them apart.
 
 for name, run in runs.items():
     found = kapsim.endpoints(run)
