@@ -4,8 +4,8 @@ The popular account of KAP, clause by clause
 
 What a reader is told about ketamine-assisted psychotherapy comes in nine clauses. Each is computable here; that is no
 proof of it. For every clause: the claim, how the published record stands, what the model says, and where the model
-does not support the claim or misses. Read this as a list of doubts, with numbers. Page by page it is
-:mod:`kapsim.story`; the misfits are those of the validation page of the documentation.
+does not support the claim or misses. Read this as a list of doubts, with numbers. Its words are
+those of ``kapsim.story``; the misfits are those of the validation page of the documentation.
 
 One course carries the story: six weekly sessions of KAP, and the same people with a salty drip alone.
 """
@@ -44,6 +44,7 @@ def show(run, variables, hours, title, unit="h"):
         axis.set(xlabel=f"time ({unit})", ylabel=label)
     figure.suptitle(title)
     figure.supxlabel(DISCLAIMER, fontsize=7)
+    plt.show()
 
 
 # %%
@@ -129,6 +130,7 @@ for axis, (name, label, hours) in zip(
     axis.set(xlabel="time (h)", ylabel=label)
 figure.suptitle("S5: the change of activity is small; rumination falls another way")
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # S6: it is anti-inflammatory
@@ -180,6 +182,7 @@ for run, label in ((course, "with therapy and practice"), (alone, "drug alone"))
 axes.set(xlabel="time (wk)", ylabel="negative belief, mean (1)", title="S8: what sessions change")
 axes.legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # S9: together they relieve
@@ -201,6 +204,7 @@ axes.set(
 )
 axes.legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 for run, label in ((drip, "infusion"), (saline, "saline")):
     print(f"  {label}: MADRS at 24 h {kapsim.endpoints(run)['madrs_change_24h'].values.mean():+.1f} points")
 

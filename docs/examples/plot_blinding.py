@@ -46,6 +46,7 @@ left.legend(frameon=False, fontsize=8)
 right.legend(frameon=False)
 right.axhline(0, color="black", linewidth=0.8)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # The difference at 24 h, from the same people under each design.

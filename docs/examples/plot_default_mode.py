@@ -43,6 +43,7 @@ for axis, (values, colours, limit, title) in zip(axes, pictures, strict=True):
     axis.set(title=title, xlabel="region", ylabel="region")
     figure.colorbar(shown, ax=axis, shrink=0.8)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # What a study would report of the default mode network: connectivity within it, and activity of its nodes.

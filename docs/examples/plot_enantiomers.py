@@ -55,6 +55,7 @@ for axis, (name, scale, label) in zip(axes, SHOWN, strict=True):
 axes[0].legend(frameon=False)
 figure.suptitle("0.5 mg/kg over 40 minutes: median and middle half of 80 simulated people")
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # Where both views predict the same, no trial at this dose can tell them apart; where they part, one can. Which, here,

@@ -39,3 +39,4 @@ for axis, weight in zip(axes, (55, 95), strict=True):
 axes[0].set_ylabel("esketamine in venous plasma (ng/mL)")
 axes[0].legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()

@@ -37,6 +37,7 @@ axes.invert_yaxis()
 axes.margins(x=0.12)
 axes.set(xlabel="change of MADRS at 24 h (points)", title="One infusion of 0.5 mg/kg: what carries the change")
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # How well each link is supported stands beside it.

@@ -49,6 +49,7 @@ left.set(xlabel="time since the dose (h)", ylabel="ketamine in venous plasma (ng
 right.set(xlabel="time since the dose (h)", ylabel="NMDA receptors blocked (%)", title="Block")
 left.legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # The response is flatter than the exposure: block saturates, and much of a first day's relief is expectancy and care,
@@ -69,3 +70,4 @@ axes.set(
 axes.legend(frameon=False, ncols=5, loc="upper center")
 axes.set_ylim(top=8)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()

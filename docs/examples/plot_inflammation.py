@@ -35,6 +35,7 @@ for axis, (name, label) in zip(
 axes[1].legend(frameon=False, fontsize=7)
 figure.suptitle("Twice-weekly infusions, the typical person with little and with much CRP")
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # CRP follows and drives nothing in the model: what a person feels follows interleukin 6, and under these hypotheses

@@ -57,6 +57,7 @@ right.set_yticks(range(len(MEDICINES) - 1), [name.replace("_", " ") for name in 
 right.set(xlabel="area under the curve, with over without (1)", title="Exposure to S-ketamine")
 right.legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # What the bars rest on. Where no infusion was ever studied under a medicine, its effect on one is the model's, not a

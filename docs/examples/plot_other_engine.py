@@ -54,6 +54,7 @@ for axis, (name, label) in zip(axes, NAMES.items(), strict=True):
     axis.set(xlabel="time (h)", ylabel=label, xlim=(0, 24))
 axes[0].legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 for name in NAMES:
     here = np.interp(other["time"], own.hours, getattr(own, name)[:, 0])

@@ -26,6 +26,7 @@ left.set(xlabel="age (years)", ylabel="simulated people (1)", title="Whose peopl
 right.set(xlabel="weight (kg)", ylabel="C-reactive protein (mg/L)", yscale="log", title="Traits go together")
 left.legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # The same infusion in both.
@@ -43,6 +44,7 @@ axes.set(
 )
 axes.legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # How far the drawn people are from what was published.

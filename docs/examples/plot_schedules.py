@@ -30,6 +30,7 @@ for axis, (variable, label) in zip(axes, ROWS, strict=True):
     axis.set(xlabel="time (d)", ylabel=label, xlim=(0, 28))
 axes[0].legend(frameon=False, fontsize=8)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # How many respond depends on when one looks. Three a week end after two weeks and two a week after four, so that at day

@@ -40,3 +40,4 @@ axes[1].plot(typical.time / 24, typical.madrs[0], color="black", label="the typi
 axes[1].set(xlabel="time (d)", ylabel="MADRS (points)", xlim=(0, 14), title="A line is one draw of what is not known")
 axes[1].legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()

@@ -73,6 +73,7 @@ right.set(
 )
 right.legend(frameon=False)
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # Under ``additive_therapy`` the window does not gate learning. Weekly doses keep the window open for much of the

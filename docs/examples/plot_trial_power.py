@@ -63,3 +63,4 @@ right.set(
     title=f"{REPLICATES} trials of {max(SIZES)} people, lines as on the left",
 )
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()

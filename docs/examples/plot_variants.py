@@ -32,6 +32,7 @@ for axis, (variable, label) in zip(
 axes[0].legend(frameon=False, fontsize=8)
 figure.suptitle("One infusion of 0.5 mg/kg, mean of 60 simulated people")
 figure.supxlabel(DISCLAIMER, fontsize=7)
+plt.show()
 
 # %%
 # ``expectancy_only`` leaves nothing of the drug but what people expect of it: the rest of the change is what the
