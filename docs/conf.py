@@ -62,6 +62,7 @@ sphinx_gallery_conf = {
     "plot_gallery": "True",
     "min_reported_time": 1,
     "show_memory": False,
+    "write_computation_times": False,  # its table loads scripts from elsewhere
     "within_subsection_order": "FileNameSortKey",
     "capture_repr": ("_repr_html_", "__repr__"),
 }

@@ -93,7 +93,8 @@ def test_line_that_is_not_run_is_checked(tmp_path: Path, line: str, problem: str
 
 
 def test_files_and_names_carry_over(tmp_path: Path) -> None:
-    text = "~~~python\nfrom pathlib import Path\n\nprint(Path('a.txt').read_text(), end='')\nx = 1\n~~~\n\n<!-- output -->\n~~~\nhello\n~~~\n"
+    text = "~~~python\nfrom pathlib import Path\nprint(Path('a.txt').read_text(), end='')\nx = 1\n~~~\n"
+    text += "\n<!-- output -->\n~~~\nhello\n~~~\n"
     text += "\n<!-- file: a.txt -->\n~~~text\nhello\n~~~\n\n<!-- small: 10 = 1 -->\n~~~python\nassert x == 10\n~~~\n"
     run(made_up(tmp_path, text), tmp_path, full=False)
     assert (tmp_path / "a.txt").read_text() == "hello\n"
