@@ -25,7 +25,6 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "sphinx-mathjax-offline",  # a page asks no other host for anything
     "from_package",  # _ext/: what pages take from the package
 ]
 exclude_patterns = ["_build", "_templates", "examples/*", "gallery/**/*.ipynb", "gallery/*.py", "**/README.md"]
@@ -46,6 +45,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings say types, with units and shapes
 numpydoc_show_class_members = False
 numpydoc_validation_checks: set[str] = set()
+
+mathjax_path = "mathjax/tex-chtml.js"  # of _ext/from_package.py: a page asks no other host for anything
 
 copybutton_exclude = ".linenos, .gp, .go"
 
