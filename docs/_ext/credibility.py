@@ -88,8 +88,8 @@ def basis() -> str:
 
 def brain_signs() -> str:
     """Return how many signs of the brain records the model has right."""
-    counted = block("brain.md", "drug").strip().splitlines()[-1]
-    return f"{counted} That is of two connectomes, each with and without the global signal."
+    told = block("brain.md", "drug").strip().splitlines()[-1]
+    return f"{told} That is of two connectomes, each with and without the global signal."
 
 
 MAKERS = {

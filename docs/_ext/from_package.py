@@ -2,12 +2,14 @@
 
 A line `<!-- from the package: NAME ARGUMENT... -->` of a page gives way to the Markdown that the function of that name
 makes; where a page is read without the site, nothing shows. Pages that are nothing but that, one a link of the model,
-are written to `docs/links/`.
+are written to `docs/links/`. Beside that it lays MathJax into the site, from the Python package that holds its files.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +58,18 @@ def _fill(app: Sphinx, docname: str, content: list[str]) -> None:
     content[0] = filled(content[0])
 
 
+def _mathjax(app: Sphinx, problem: Exception | None) -> None:
+    """Copy what typesetting needs, a tenth of what the package holds."""
+    found = importlib.util.find_spec("sphinx-mathjax-offline")
+    if problem is not None or app.builder.format != "html" or found is None or found.origin is None:
+        return
+    source, target = Path(found.origin).parent / "static" / "mathjax", Path(app.outdir) / "_static" / "mathjax"
+    fonts = Path("output", "chtml", "fonts", "woff-v2")
+    (target / fonts).mkdir(parents=True, exist_ok=True)
+    shutil.copy(source / "tex-chtml.js", target)
+    shutil.copytree(source / fonts, target / fonts, dirs_exist_ok=True)
+
+
 def _limits(app: Sphinx, pagename: str, templatename: str, context: dict[str, object], doctree: object) -> None:
     del app, pagename, templatename, doctree
     context["limits_of_use"] = DISCLAIMER
@@ -66,4 +80,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("builder-inited", write_pages, priority=100)
     app.connect("source-read", _fill)
     app.connect("html-page-context", _limits)
+    app.connect("build-finished", _mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

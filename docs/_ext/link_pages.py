@@ -88,8 +88,8 @@ def _reading(link: str) -> str:
     if link == "network":
         words += (
             " First where the cortex stands, how far outside the response surface's box that is, and what its "
-            "polynomials see; then the rate of the state; then the read-outs by the response surface of the whole-brain"
-            " model, and those of the pair of nodes (*pair*) that a variant puts in its place."
+            "polynomials see; then the rate of the state; then the read-outs by the response surface of the "
+            "whole-brain model, and those of the pair of nodes (*pair*) that a variant puts in its place."
         )
     return words
 
