@@ -29,6 +29,7 @@ from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.switches import VARIANTS
 from kapsim.model import Model, Traits, flatten, state_names, unflatten
 from kapsim.outcomes import endpoints
+from kapsim.patient import Patient
 from kapsim.patient.sampling import People, sample_people
 from kapsim.protocol import Protocol, load_protocol
 from kapsim.report.summary import print_summary
@@ -402,10 +403,14 @@ doses:
 """
 
 
+#: Whose synapses respond three times as much as is usual.
+QUICK = Patient.model_validate({"schema_version": 1, "sensitivities": {"plasticity": 3}})
+
+
 @pytest.mark.parametrize("engine", ["compiled", "jax"])
 def test_steps_that_are_too_long_are_no_solution(engine: str) -> None:
     """What swings between finite numbers is marked, and nobody else is."""
-    protocol, people = reference.protocol(TOO_FAST, horizon="10 d"), sample_people(None, 8, 161)
+    protocol, people = reference.protocol(TOO_FAST, horizon="10 d"), sample_people(QUICK, 8, 161)
     hours = [1.0, 24.0, 72.0, 168.0, 240.0]
     usual, fine = (build_course(protocol, people, Resolution().finer(factor), at=hours) for factor in (1, 4))
     states, _ = integrate(usual, people, STANDARD, keep_failures=True, engine=engine)
@@ -419,7 +424,7 @@ def test_steps_that_are_too_long_are_no_solution(engine: str) -> None:
 
 
 def test_who_is_too_fast_for_the_steps_is_solved_on_finer_ones() -> None:
-    protocol, people = reference.protocol(TOO_FAST, horizon="10 d"), sample_people(None, 8, 161)
+    protocol, people = reference.protocol(TOO_FAST, horizon="10 d"), sample_people(QUICK, 8, 161)
     dataset = simulate_people(protocol, people)
     error = solution_error(dataset, protocol, people, count=8)
     assert len(error.sentinels) == 8

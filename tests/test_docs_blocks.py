@@ -20,7 +20,7 @@ from page_blocks import Page, blocks, shown  # noqa: E402
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITH_CODE = [page for page in PAGES if any(block.runs for block in blocks(page))]
 #: How many blocks of a page nothing runs, each with its reason on the page; a new one is added here on purpose.
-NOT_RUN = {"calibration.md": 1, "cluster.md": 5, "validation.md": 1}
+NOT_RUN = {"benchmarks.md": 1, "calibration.md": 1, "cluster.md": 5, "validation.md": 1}
 
 
 def run(page: Path, folder: Path, *, full: bool) -> None:

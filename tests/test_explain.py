@@ -251,6 +251,7 @@ def test_the_default_mode_network_knocked_out_reaches_the_mind_as_at_rest() -> N
                     relief=np.full(20, 0.3),
                     alliance=people.traits.alliance,
                     expectation=people.traits.expectation,
+                    remitting=people.traits.remitting,
                     setting=REST._replace(therapy=1.0),
                     switches=switches,
                 )
@@ -366,7 +367,8 @@ def test_links_in_series_do_nothing_alone_and_all_is_lost_with_either() -> None:
     effect = explained().effect("madrs", "24h")
     for name in ("surge", "resting_block", "connections", "window"):
         assert effect.alone[name].mean == pytest.approx(0.0, abs=1e-6), name
-        assert effect.lost[name].mean < -0.05, name
+        # a day is little for what the window lets a person learn
+        assert effect.lost[name].mean < (0.0 if name == "window" else -0.05), name
     assert effect.alone["expectancy"].mean < -1.0
     assert effect.worth["surge+connections"] < -0.5
 

@@ -154,6 +154,8 @@ RUNS: dict[str, tuple[Protocol, Patient]] = {
         ),
         Patient.model_validate({"schema_version": 1}),
     ),
+    # somebody whom no treatment has failed yet
+    "first": (protocol(ratings=RATINGS), Patient.model_validate({"schema_version": 1, "diagnosis": "mdd"})),
     # a healthy volunteer
     "healthy": (
         protocol(doses=[dose("ketamine", "iv", "0.5 mg/kg", "0 h", duration="40 min")], ratings=RATINGS),

@@ -7,8 +7,6 @@ import functools
 import json
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -1030,15 +1028,6 @@ def test_options_of_a_population_need_one(capsys: pytest.CaptureFixture[str]) ->
 # --- the page about them -------------------------------------------------------------------------------------------
 
 DOCS = (Path(__file__).parent.parent / "docs" / "populations.md").read_text(encoding="utf-8")
-
-
-def test_the_documented_example_prints_what_is_shown() -> None:
-    code = re.search(r"```python\n(.*?)```", DOCS, re.S)
-    shown = re.search(r"prints\n\n```\n(.*?)```", DOCS, re.S)
-    assert code is not None
-    assert shown is not None
-    ran = subprocess.run([sys.executable, "-c", code[1]], capture_output=True, text=True, check=True)
-    assert ran.stdout == shown[1]
 
 
 def test_the_documented_files_are_right(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ LINKS: tuple[Link, ...] = (
 SHARED = (
     "receptor.", "plasticity.direct_share", "plasticity.tau_translation", "plasticity.bdnf_gain",
     "plasticity.tau_bdnf", "plasticity.rapamycin_effect", "plasticity.naltrexone_effect", "mind.tau_belief",
-    "mind.adverse_rate", "mind.everyday_rate", "mind.relief_scale",
+    "mind.adverse_rate", "mind.everyday_rate", "mind.relief_scale", "mind.tau_recovery",
     "mind.precision", "mind.rumination_", "mind.tau_rumination", "mood.weight.belief",
     "mood.weight.rumination", "mood.anxiety.", "mood.madrs.", "mood.hama.",
 )  # fmt: skip

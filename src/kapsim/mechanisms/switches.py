@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 from kapsim.errors import InputError
@@ -72,7 +71,6 @@ VARIANTS: dict[str, Switches] = {
 }
 
 
-@functools.cache
 def named_variants() -> dict[str, Switches]:
     """Return every variant by name: those of `VARIANTS`, then those of extensions.
 
