@@ -247,7 +247,7 @@ WRONG = {
 @pytest.fixture
 def read_anew() -> Iterator[None]:
     """Let extensions be read again: they are read once in a process, which other tests share."""
-    caches = (extensions, added_links, named_variants, named_sets)
+    caches = (extensions, added_links, named_sets)
     for cache in caches:
         cache.cache_clear()
     yield
