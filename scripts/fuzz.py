@@ -31,9 +31,9 @@ sys.path.insert(0, str(TESTS))
 fuzz: Any = importlib.import_module("fuzz_loaders")
 
 INPUTS = 1200
-#: CPU time of an input, which does not grow on a busy machine; and wall time after which a worker counts as stuck, long
-#: because a busy machine may give it next to nothing for minutes.
-SECONDS_LIMIT, STUCK_AFTER_S, MEMORY_LIMIT_MB = 10.0, 300.0, 1000.0
+#: CPU time of an input, which does not grow on a busy machine; and wall time after which a worker counts as stuck:
+#: on a machine that gives it next to nothing for a minute, run its loader again alone.
+SECONDS_LIMIT, STUCK_AFTER_S, MEMORY_LIMIT_MB = 10.0, 60.0, 1000.0
 #: So many findings of a loader are told; the others are counted.
 TOLD = 5
 

@@ -363,12 +363,24 @@ def test_the_whole_is_what_a_run_says() -> None:
         assert effect.whole.mean + effect.nothing == pytest.approx(float(run[name].values.mean()), abs=0.01)
 
 
-def test_links_in_series_do_nothing_alone_and_all_is_lost_with_either() -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "surge",
+        "resting_block",
+        "connections",
+        pytest.param("window", marks=pytest.mark.xfail(strict=True, reason="0.003 points of 24 h hang on the window")),
+    ],
+)
+def test_all_is_lost_with_either_of_two_links_in_series(name: str) -> None:
+    assert explained().effect("madrs", "24h").lost[name].mean < -0.05
+
+
+def test_links_in_series_do_nothing_alone() -> None:
     effect = explained().effect("madrs", "24h")
     for name in ("surge", "resting_block", "connections", "window"):
         assert effect.alone[name].mean == pytest.approx(0.0, abs=1e-6), name
-        # a day is little for what the window lets a person learn
-        assert effect.lost[name].mean < (0.0 if name == "window" else -0.05), name
+        assert effect.lost[name].mean < 0.0, name
     assert effect.alone["expectancy"].mean < -1.0
     assert effect.worth["surge+connections"] < -0.5
 

@@ -104,7 +104,7 @@ def test_time_takes_the_same_share_of_whatever_treatment_left(
 
 
 def year_without_treatment(diagnosis: str) -> Any:
-    """Return the MADRS of many people from 25 points on, shape (patient, time), and the months."""
+    """Return the MADRS of many people from 25 points on, after 0, 1, 3, 6 and 12 months, shape (patient, time)."""
     from kapsim.protocol import load_protocol
     from kapsim.simulation import simulate_people
 
@@ -125,9 +125,13 @@ def test_untreated_episodes_end_as_often_as_was_seen() -> None:
     for place, months in ((2, 3), (3, 6), (4, 12)):
         # what the parameters are uncertain by moves a share by some 6 %, and the line misses month 6 by 5 %
         assert remitted[place] == pytest.approx(evidence[f"mind.natural.remission_{months}mo"].value, abs=10.0), months
-    fallen = 100.0 * (1.0 - scores_of[:, 1].mean() / 25.0)
-    low, high = evidence["mind.natural.waitlist_decrease"].spread.value
-    assert low - 2.0 < fallen < high + 8.0
+
+
+@pytest.mark.xfail(strict=True, reason="18 to 20 %: the line through three shares of remission falls faster at first")
+def test_the_untreated_fall_by_as_much_as_on_a_waiting_list() -> None:
+    fallen = 100.0 * (1.0 - year_without_treatment("mdd")[:, 1].mean() / 25.0)
+    low, high = load_evidence()["mind.natural.waitlist_decrease"].spread.value
+    assert low <= fallen <= high
 
 
 def test_resistant_episodes_do_not_end_of_their_own_accord() -> None:

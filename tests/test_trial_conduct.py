@@ -109,14 +109,23 @@ def test_the_drug_works_and_under_the_null_arms_get_the_same():
     np.testing.assert_array_equal(null.ratings["madrs"][control], found.ratings["madrs"][control])
 
 
-def test_who_cannot_feel_anything_has_less_of_the_difference_that_expectation_makes():
+def felt_and_not():
+    """Scores of the same people where they can feel what they are given, and where they cannot."""
     people = draw(intake(design()), 0, np.arange(1), 64, "fixed")
-    plan = regimen(design(), Fate(0))
-    switches = variant_switches("standard")
-    felt = expected_scores(plan, people, ["madrs"], switches)["madrs"]
-    unfelt = expected_scores(plan, unable_to_tell(people), ["madrs"], switches)["madrs"]
-    assert felt[:, 2].mean() < unfelt[:, 2].mean() - 0.01
+    plan, switches = regimen(design(), Fate(0)), variant_switches("standard")
+    return [expected_scores(plan, who, ["madrs"], switches)["madrs"] for who in (people, unable_to_tell(people))]
+
+
+def test_who_cannot_feel_anything_has_less_of_the_difference_that_expectation_makes():
+    felt, unfelt = felt_and_not()
+    assert felt[:, 2].mean() < unfelt[:, 2].mean()
     np.testing.assert_array_equal(felt[:, 0], unfelt[:, 0])
+
+
+@pytest.mark.xfail(strict=True, reason="0.03 points: with the posterior, expectation is full without feeling anything")
+def test_feeling_the_drug_is_worth_a_tenth_of_a_point():
+    felt, unfelt = felt_and_not()
+    assert felt[:, 2].mean() < unfelt[:, 2].mean() - 0.1
 
 
 def test_scores_of_the_coarse_grid_are_those_of_the_fine_one():
