@@ -187,8 +187,8 @@ plt.show()
 # %%
 # S9: together they relieve
 # -------------------------
-# The drug's effect is firm and short, and its size depends on the control. Saline's own fall is
-# half of it. At twelve weeks the courses with and without therapy are a point apart, which rests on an assumption.
+# The drug's effect is firm and short, and its size depends on the control: saline's own fall stands below. How far
+# the courses with and without therapy end apart rests on assumptions.
 
 told("S9")
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -207,6 +207,8 @@ figure.supxlabel(DISCLAIMER, fontsize=7)
 plt.show()
 for run, label in ((drip, "infusion"), (saline, "saline")):
     print(f"  {label}: MADRS at 24 h {kapsim.endpoints(run)['madrs_change_24h'].values.mean():+.1f} points")
+for run, label in ((course, "six KAP sessions"), (alone, "the six doses alone")):
+    print(f"  {label}: MADRS at 12 weeks {kapsim.endpoints(run)['madrs_change_end'].values.mean():+.1f} points")
 
 # %%
 # What would change our mind
