@@ -203,6 +203,79 @@ def test_the_command_line_leaves_with_one_line(tmp_path: Path) -> None:
     assert done.stderr.startswith("kapsim: error: extension gone.py: no such file")
 
 
+NUMBERED = (
+    LINK.replace("State = S", 'State = S\n    tau: float = parameter("own.tau", "h")') + 'PARAMETERS = "own.yaml"\n'
+)
+RECORD = (
+    "- {id: own.tau, link: own, name: t, value: 3, unit: UNIT, status: assumed, uncertainty: {law: lognormal, sd: 0.5}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "record", "says"),
+    [
+        (NUMBERED, "d", "own.py: LINKS: Own.tau: is taken in 'h', and the record of 'own.tau' gives it in 'd'"),
+        (
+            NUMBERED.replace('"own.tau"', '"own.gain"'),
+            "h",
+            "Own.tau: there is no parameter 'own.gain'; give it a record",
+        ),
+        (NUMBERED.replace("LINKS = (Own,)", ""), "h", "is not allowed: 'own'; allowed: one of"),
+        (LINK.replace("@dataclass(frozen=True)\n", ""), "", "decorate it with @dataclass(frozen=True)"),
+        (
+            LINK.replace("-state.x", "-seen.flow.madras * state.x"),
+            "",
+            "own.py:15: AttributeError: 'Flow' object has no",
+        ),
+        (LINK.replace("return S(-state.x)", "return -state.x"), "", "own.py: Own.rates() returns"),
+        (LINK.replace("return S(0.0 *", "return S(1 / 0 *"), "", "own.py:13: ZeroDivisionError: division by zero"),
+        (LINK.replace("Influence()", "Influence(mood=1.0)"), "", "own.py:17: TypeError:"),
+        (LINK.replace("return Influence()", "return 1.0"), "", "Own.influence() returns float; return its Influence"),
+        (LINK.replace("-state.x", "max(state.x, 0.0)"), "", "own.py:15: "),
+    ],
+)
+def test_what_is_wrong_in_a_link_is_one_line_of_its_file(tmp_path: Path, code: str, record: str, says: str) -> None:
+    (tmp_path / "own.py").write_text(code)
+    (tmp_path / "own.yaml").write_text(RECORD.replace("UNIT", record) if record else "[]")
+    done = kapsim(tmp_path, "--with", "own.py", "run", "single_infusion", "--draws", "2", "--out", "out")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert says in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_symbol_of_an_equation_means_one_thing(tmp_path: Path) -> None:
+    # the trait and the score of one name would cancel, and so would what care is given and what it has done
+    (tmp_path / "own.py").write_text(
+        LINK.replace(
+            "-state.x", "seen.traits.madrs - seen.flow.madrs + seen.setting.care - seen.chain.mind.care - state.x"
+        )
+    )
+    done = kapsim(tmp_path, "--with", "own.py", "equations", "own")
+    assert done.stdout.splitlines()[2] == "d x / dt = -care + care_given - madrs + madrs_own - x", (
+        done.stdout + done.stderr
+    )
+    from kapsim.equations import _settings
+    from kapsim.model import STATES
+
+    states = {rf"\mathit{{{name.replace('_', ' ')}}}" for part in STATES.values() for name in part._fields}
+    assert not states & {str(symbol) for symbol in _settings()}
+
+
+def test_the_tutorial_names_everything_that_a_link_sees() -> None:
+    from kapsim.mechanisms.added import Influence
+    from kapsim.mechanisms.base import Drugs, Setting
+    from kapsim.mechanisms.network import Activity
+    from kapsim.mechanisms.receptor import Block
+    from kapsim.model import STATES, Flow, Traits
+
+    named = set(re.findall(r"`([a-z_.0-9]+)`", PAGES["own_link"]))
+    last = {name.rpartition(".")[2] for name in named}
+    parts = [*STATES.values(), Drugs, Setting, Flow, Traits, Influence]
+    assert not {field for part in parts for field in part._fields} - last - {"block", "activity"}
+    assert {f"chain.{link}" for link in STATES} <= named
+    assert {f"block.{field}" for field in Block._fields} | {f"activity.{field}" for field in Activity._fields} <= named
+
+
 WRONG = {
     "no_class": ("LINKS = (int,)", added_links, "int is no link"),
     "taken": (LINK.replace('"own"', '"mood"'), added_links, "'mood' already"),

@@ -44,7 +44,7 @@ class Side:
     Attributes
     ----------
     name : str
-        'route', 'dose', 'doses', 'age', 'diagnosis', 'combination' or 'horizon'.
+        'route', 'dose', 'infusion', 'doses', 'age', 'diagnosis', 'combination' or 'horizon'.
     value : str
         What the run has, in words.
     standing : str
@@ -120,6 +120,7 @@ class Arm(NamedTuple):
     id: str
     study: tuple[str, int | None]
     doses: tuple[tuple[str, str, float | None], ...]  # drug, route, mg/kg (None: a target)
+    infusions: tuple[tuple[str, float], ...]  # drug, h into a vein
     occasions: int
     therapy: frozenset[str]
     beside: frozenset[str]
@@ -192,6 +193,8 @@ def _sides(protocol: Protocol, patient: Patient | None, every: Sequence[Arm]) ->
             key=lambda value: -1.0 if value is None else value,
         ):
             yield _dose(drug, route, amount, arms)
+    for drug, hours in sorted({(dose.drug, round(dose.duration_h, 9)) for dose in doses if dose.route == "iv"}):
+        yield _infusion(drug, hours, arms)
     if doses:
         count = occasions(dose.start_h for dose in doses)
         yield _ordered("doses", f"{count}", float(count), arms, lambda arm: float(arm.occasions), "as many and as few")
@@ -242,6 +245,17 @@ def _dose(drug: str, route: str, amount: float | None, arms: Sequence[Arm]) -> S
 
     said = f"{drug} {_words(route)}, {amount:.3g} mg/kg"
     return _ordered("dose", said, amount, own, value, "as much and as little", field="doses.amount")
+
+
+def _infusion(drug: str, hours: float, arms: Sequence[Arm]) -> Side:
+    """Return how long the drug runs into a vein: forty hours for forty minutes is no slip that a dose shows."""
+
+    def read(arm: Arm) -> list[float]:
+        return [own for given, own in arm.infusions if given == drug]
+
+    said = f"{drug} over {hours:.3g} h" if hours > 2.0 else f"{drug} over {hours * 60:.3g} min"
+    said = said if hours else f"{drug} as a bolus"
+    return _ordered("infusion", said, hours, arms, read, "as slow and as fast", field="doses.duration_min")
 
 
 def _combination(protocol: Protocol, drugged: bool, arms: Sequence[Arm]) -> Side:
@@ -341,6 +355,7 @@ def _arm(record: ObservedRecord) -> Arm:
     weight = _known(group.weight_kg, "patient.weight")
     slow = "extended_release" in regimen.accompaniments
     doses: list[tuple[str, str, float | None]] = []
+    infusions: list[tuple[str, float]] = []
     starts: list[float] = []
     for dose in regimen.doses:
         if dose.drug not in _KETAMINE:
@@ -349,11 +364,14 @@ def _arm(record: ObservedRecord) -> Arm:
         timed = dose.duration_min / 60 if dose.unit.endswith("/h") else 1.0
         per_kg = dose.amount * timed / (1.0 if dose.unit.startswith("mg/kg") else weight)
         doses.append((dose.drug, route, None if dose.unit == "ng/mL" else per_kg))
+        if dose.route == "iv":
+            infusions.append((dose.drug, dose.duration_min / 60))
         starts += dose.at_h
     return Arm(
         id=record.id,
         study=(record.study.author, record.study.year),
         doses=tuple(dict.fromkeys(doses)),
+        infusions=tuple(dict.fromkeys(infusions)),
         occasions=occasions(starts),
         therapy=frozenset(item.kind for item in regimen.therapy) - {_SHAM},
         beside=frozenset(regimen.accompaniments) - _NOT_COMBINED,

@@ -57,7 +57,7 @@ def problem(text: str, *at: str | int) -> PydanticCustomError:
 
 def nearest_of(word: str, valid: list[str], noun: str) -> str:
     """Return advice for a word that is not valid: the nearest valid one, or the list where none is near."""
-    close = difflib.get_close_matches(word.lower(), valid, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word.lower(), valid, n=1, cutoff=0.6)
     if close:
         return f"nearest valid {noun} '{close[0]}'"
     return f"valid {noun}s: {', '.join(valid)}"

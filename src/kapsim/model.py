@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kapsim.errors import InputError
+from kapsim.evidence import load_parameters
 from kapsim.extensions import own_links
 from kapsim.mechanisms.acute import Acute, AcuteState
-from kapsim.mechanisms.added import AddedLink, Influence, Seen
-from kapsim.mechanisms.base import REST, Drugs, Mark, Mechanism, Setting, missing_methods, unmarked
+from kapsim.mechanisms.added import AddedLink, Influence, Seen, asked, check_link
+from kapsim.mechanisms.base import REST, Drugs, Mark, Mechanism, Setting, unmarked
 from kapsim.mechanisms.glutamate import Glutamate, GlutamateState
 from kapsim.mechanisms.inflammation import Inflammation, InflammationState
 from kapsim.mechanisms.mind import Mind, MindState
@@ -151,7 +152,7 @@ class Model:
             mind=self.mind.rest(traits.belief, dmn, self.switches),
             mood=self.mood.rest(traits.madrs),
             acute=self.acute.rest(traits.madrs),
-            added=tuple(link.rest(traits) for link in self.added),
+            added=tuple(asked(link, "rest", traits) for link in self.added),
         )
 
     def dmn_rest(self, network: NetworkState, strength: Value, traits: Traits, mark: Mark = unmarked) -> Value:
@@ -165,7 +166,7 @@ class Model:
         """Return what the added links do together; None where there are none."""
         if not self.added:
             return None
-        each = [link.influence(*own) for link, *own in zip(self.added, state.added, rest.added, strict=True)]
+        each = [asked(link, "influence", *own) for link, *own in zip(self.added, state.added, rest.added, strict=True)]
         opening: Value = 1.0
         for item in each:
             opening = opening * item.opening
@@ -288,7 +289,7 @@ class Model:
 
     def _added_rates(self, seen: Seen) -> tuple[Any, ...]:
         states = zip(self.added, seen.chain.added, seen.rest.added, strict=True)
-        return tuple(link.rates(own, rest, seen) for link, own, rest in states)
+        return tuple(asked(link, "rates", own, rest, seen) for link, own, rest in states)
 
     def readouts(
         self, state: State, rest: State, traits: Traits, drugs: Drugs, setting: Setting, mark: Mark = unmarked
@@ -342,7 +343,7 @@ class Model:
             **{
                 name: value
                 for link, own, own_rest in zip(self.added, state.added, rest.added, strict=True)
-                for name, value in link.readouts(own, own_rest).items()
+                for name, value in asked(link, "readouts", own, own_rest).items()
             },
         }
 
@@ -354,24 +355,13 @@ def added_links() -> dict[str, type[AddedLink]]:
     Raises
     ------
     InputError
-        For one that is no link, or has the name of another.
+        For one that is no link, takes a parameter that has no record, or has the name of another.
     """
     found: dict[str, type[AddedLink]] = {}
-    for kind in own_links():
-        if not issubclass(kind, AddedLink) or not is_dataclass(kind):
-            raise InputError(
-                f"extension: LINKS: {kind.__name__} is no link; derive it from kapsim.mechanisms.added.AddedLink and "
-                "decorate it with @dataclass(frozen=True)"
-            )
-        missing = [name for name in ("name", "State") if not hasattr(kind, name)]
-        missing += missing_methods(kind)
-        if missing:
-            raise InputError(f"extension: LINKS: {kind.__name__} lacks {', '.join(missing)}")
-        strangers = sorted(set(kind.variables) - set(kind.State._fields))
-        if strangers and kind.readouts is AddedLink.readouts:
-            raise InputError(
-                f"extension: LINKS: {kind.__name__}: variables: {strangers[0]!r} is no state; let readouts() return it"
-            )
+    given = own_links()
+    units = {name: item.unit for name, item in load_parameters().items()} if given else {}
+    for kind in given:
+        check_link(kind, units)
         if kind.name in (*Model.own(), *found, *STATES):
             raise InputError(
                 f"extension: LINKS: there is a link {kind.name!r} already; give {kind.__name__} another name"

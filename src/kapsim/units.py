@@ -169,8 +169,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """
     words = list(known)
     folded = {candidate.lower(): candidate for candidate in reversed(words)}
-    if word.lower() in folded:
-        return folded[word.lower()]
+    for likely in (word.lower(), word.lower().removesuffix("s")):
+        if likely in folded:
+            return folded[likely]
+    # a name that was broken off is nearer to what it begins than letters would say
+    begun = [candidate for candidate in words if len(word) > 2 and candidate.lower().startswith(word.lower())]
+    if begun:
+        return min(begun, key=len)
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     return close[0] if close else None
 

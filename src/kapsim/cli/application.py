@@ -87,6 +87,10 @@ def root(
         from kapsim.extensions import use
 
         use(*extended)
+        from kapsim.model import added_links
+
+        # what is wrong with a link is told before anything else is done
+        added_links()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

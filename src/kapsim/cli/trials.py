@@ -67,12 +67,14 @@ def trial(
     """
     from kapsim.errors import InputError
     from kapsim.model import variant_switches
+    from kapsim.runs.columns import check_extra
     from kapsim.runs.progress import shown
     from kapsim.trial.design import load_design
     from kapsim.trial.operating import characteristics
     from kapsim.trial.running import run_trial
     from kapsim.trial.shards import Plan, TrialWork
 
+    check_extra()
     variant_switches(variant)
     loaded = load_design(design)
     check_numbers(loaded, patients, replicates, seed)

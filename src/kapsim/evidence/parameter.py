@@ -21,7 +21,7 @@ from kapsim.evidence.fields import (
     rules,
     word_check,
 )
-from kapsim.extensions import own_links
+from kapsim.extensions import extensions, own_links
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,12 @@ LAWS = ("lognormal", "normal", "logit_normal", "half_normal")
 
 def _known_link(value: Any) -> Any:
     """Check the name of a link: of the chain, or of one that an extension adds."""
-    return word_check((*LINKS, *(getattr(link, "name", "") for link in own_links())))(value)
+    try:
+        return word_check((*LINKS, *(getattr(link, "name", "") for link in own_links())))(value)
+    except ValueError as error:
+        if not extensions():
+            raise
+        raise ValueError(f"{error}; a link of one's own stands in LINKS of its extension") from None
 
 
 class Law(Model):
