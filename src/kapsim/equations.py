@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kapsim.errors import InputError
 from kapsim.evidence import load_parameters
-from kapsim.mechanisms.added import Influence, Seen
+from kapsim.mechanisms.added import Influence, Seen, asked
 from kapsim.mechanisms.base import Drugs, Setting
 from kapsim.mechanisms.kinetics import Body
 from kapsim.mechanisms.network import Activity
@@ -45,6 +45,13 @@ def parameter_symbols() -> dict[str, sympy.Symbol]:
 def _symbols(kind: Any, mark: str = "") -> Any:
     """Return a named tuple of symbols, one for each field."""
     return kind(*(_symbol(rf"\mathit{{{name.replace('_', ' ')}}}{mark}") for name in kind._fields))
+
+
+def _settings() -> Setting:
+    """Return symbols of what a protocol sets; what bears the name of a state is told from it."""
+    states = {name for part in STATES.values() for name in part._fields}
+    plain, given = _symbols(Setting), _symbols(Setting, r"_\mathrm{given}")
+    return Setting(*(given[k] if name in states else plain[k] for k, name in enumerate(Setting._fields)))
 
 
 def known_links() -> tuple[str, ...]:
@@ -119,7 +126,7 @@ def _kinetics(values: dict[str, sympy.Symbol]) -> Equations:
 
 
 def _receptor(model: Model) -> Equations:
-    drugs, setting = _symbols(Drugs), _symbols(Setting)
+    drugs, setting = _symbols(Drugs), _settings()
     drive = _symbol("x")
     block = model.receptor.shares(drive)
     return [
@@ -138,7 +145,7 @@ def _network(model: Model) -> Equations:
 
     The state's rate mixes both descriptions by the switch; the read-outs of each follow, the cortex' first.
     """
-    state, setting, subgenual = _symbols(STATES["network"]), _symbols(Setting), _symbol(r"\mathit{subgenual}")
+    state, setting, subgenual = _symbols(STATES["network"]), _settings(), _symbol(r"\mathit{subgenual}")
     seen = (state, _block(), _symbol("S"), subgenual, setting)
     stages: Equations = []
 
@@ -184,7 +191,7 @@ def _plasticity(model: Model) -> Equations:
         hydroxynorketamine=_symbol(r"C_\mathrm{HNK}"),
         microglia=_symbol("M"),
         microglia_rest=_symbol("M_0"),
-        setting=_symbols(Setting),
+        setting=_settings(),
         switches=model.switches,
     )
     strength = (_symbol("S"), model.plasticity.strength(state))
@@ -210,7 +217,7 @@ def _mind(model: Model) -> Equations:
         alliance=_symbol(r"\Phi"),
         expectation=_symbol("e"),
         remitting=_symbol(r"\omega"),
-        setting=_symbols(Setting),
+        setting=_settings(),
         switches=model.switches,
     )
     return _derivatives(state, rates)
@@ -250,14 +257,14 @@ def _added(model: Model, name: str) -> Equations:
 
     now, rest = chain(""), chain("_0")
     flow = _symbols(Flow)._replace(block=_block(), activity=_symbols(Activity))
-    seen = Seen(now, rest, flow, _symbols(Traits), _symbols(Drugs), _symbols(Setting))
+    seen = Seen(now, rest, flow, _symbols(Traits, r"_\mathrm{own}"), _symbols(Drugs), _settings())
     own, own_rest = now.added[place], rest.added[place]
-    acts = link.influence(own, own_rest)._asdict()
+    acts = asked(link, "influence", own, own_rest)._asdict()
     marked = [(_symbol(rf"\mathit{{{name} on {field}}}"), value) for field, value in acts.items()]
     # what it leaves alone need not be written
     silent = Influence()._asdict()
     return [
-        *_derivatives(own, link.rates(own, own_rest, seen)),
+        *_derivatives(own, asked(link, "rates", own, own_rest, seen)),
         *(pair for pair, field in zip(marked, acts, strict=True) if pair[1] != silent[field]),
     ]
 
