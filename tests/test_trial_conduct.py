@@ -18,7 +18,7 @@ from kapsim.trial.draws import TrialDeviates, distinct
 from kapsim.trial.endpoints import changes, outcome, period_changes, relapse_times, used
 from kapsim.trial.recruits import draw, intake, unable_to_tell
 from kapsim.trial.regimen import Fate, regimen
-from kapsim.trial.solving import expected_scores
+from kapsim.trial.solving import Chain, expected_scores
 from kapsim.trial.table import COLUMNS, csv_bytes, parquet_bytes, table
 from trials import PARALLEL, design, made_up
 
@@ -113,7 +113,7 @@ def felt_and_not():
     """Scores of the same people where they can feel what they are given, and where they cannot."""
     people = draw(intake(design()), 0, np.arange(1), 64, "fixed")
     plan, switches = regimen(design(), Fate(0)), variant_switches("standard")
-    return [expected_scores(plan, who, ["madrs"], switches)["madrs"] for who in (people, unable_to_tell(people))]
+    return [expected_scores(plan, who, ["madrs"], Chain(switches))["madrs"] for who in (people, unable_to_tell(people))]
 
 
 def test_who_cannot_feel_anything_has_less_of_the_difference_that_expectation_makes():
@@ -131,8 +131,8 @@ def test_feeling_the_drug_is_worth_a_tenth_of_a_point():
 def test_scores_of_the_coarse_grid_are_those_of_the_fine_one():
     people = draw(intake(design()), 0, np.arange(1), 64, "ensemble")
     plan, switches = regimen(design(), Fate(0)), variant_switches("standard")
-    coarse = expected_scores(plan, people, ["madrs", "hama"], switches)
-    fine = expected_scores(plan, people, ["madrs", "hama"], switches, Resolution())
+    coarse = expected_scores(plan, people, ["madrs", "hama"], Chain(switches))
+    fine = expected_scores(plan, people, ["madrs", "hama"], Chain(switches), Resolution())
     for scale, values in coarse.items():
         assert np.abs(values - fine[scale]).max() < 0.1, scale
 
@@ -288,3 +288,15 @@ def test_people_of_a_population_differ_between_replicates_and_take_their_medicin
     found = conduct(trial, Settings(20, 1), [0, 1])
     assert (found.age >= 60.0).all()
     assert not np.array_equal(found.age[0], found.age[1])
+
+
+def test_a_trial_takes_the_kinetics_that_it_is_given():
+    settings = Settings(40, 6)
+    usual = conduct(design(), settings, [0])
+    other = conduct(design(), dataclasses.replace(settings, kinetics="kamp2020"), [0])
+    # who is in it does not hang on the kinetics, what the drug does to them does
+    np.testing.assert_array_equal(usual.group, other.group)
+    change = np.abs(usual.ratings["madrs"] - other.ratings["madrs"]).max()
+    assert change > 0.0
+    with pytest.raises(InputError, match="kinetics"):
+        conduct(design(), dataclasses.replace(settings, kinetics="no_such"), [0])

@@ -131,7 +131,7 @@ def demo(
     """Simulate six KAP sessions and leave a report to look at."""
     command = command_line(["run", _DEMO_PROTOCOL], None, "standard", "default", draws, 0)
     _run(_DEMO_PROTOCOL, None, "standard", "default", draws, 0, command, out=out, as_json=False)
-    typer.echo("next: kapsim serve, to see it move; kapsim protocols, to run another; docs/first_course.md, to learn more")
+    typer.echo("next: kapsim serve to see it move, kapsim protocols for others, docs/first_course.md to learn more")
 
 
 def command_line(words: list[str], patient: Path | None, variant: str, kinetics: str, draws: int, seed: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kapsim.cli.options import RESULTS_FOLDER, Seed, Variant, print_json, shown_path
+from kapsim.cli.options import RESULTS_FOLDER, Kinetics, Seed, Variant, print_json, shown_path, with_extensions
 from kapsim.cli.runs import output
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def trial(
         ),
     ] = None,
     variant: Variant = "standard",
+    kinetics: Kinetics = "default",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder for what is written [kapsim-results/NAME].")
     ] = None,
@@ -77,12 +78,19 @@ def trial(
     check_extra()
     variant_switches(variant)
     loaded = load_design(design)
+    _check_doses(loaded, kinetics)
     check_numbers(loaded, patients, replicates, seed)
-    plan = Plan(patients, replicates, seed, _scenarios(scenario), variant)
+    plan = Plan(patients, replicates, seed, _scenarios(scenario), variant, kinetics)
     work = TrialWork(loaded, plan)
     if resume and json and out is None:
         raise InputError("--resume goes on with a folder; name it with --out DIR")
-    words = [*_command("trial", design, seed, variant), "--patients", str(patients), "--replicates", str(replicates)]
+    words = [
+        *_command("trial", design, seed, variant, kinetics),
+        "--patients",
+        str(patients),
+        "--replicates",
+        str(replicates),
+    ]
     for name in scenario or ():
         words += ["--scenario", name]
     command = shlex.join(words)
@@ -126,6 +134,7 @@ def power(
     ] = False,
     most: Annotated[int, typer.Option("--most", metavar="N", help="Largest trial that is looked at.")] = 2000,
     variant: Variant = "standard",
+    kinetics: Kinetics = "default",
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for power.html.")] = None,
     scheduler: Scheduler = "local",
     workers: Workers = None,
@@ -139,9 +148,16 @@ def power(
 
     variant_switches(variant)
     loaded = load_design(design)
+    _check_doses(loaded, kinetics)
     check_numbers(loaded, _FEWEST_PATIENTS * len(loaded.groups), 1, seed)
     check_search(loaded, target, replicates, most)
-    words = [*_command("power", design, seed, variant), "--target", f"{target:g}", "--replicates", str(replicates)]
+    words = [
+        *_command("power", design, seed, variant, kinetics),
+        "--target",
+        f"{target:g}",
+        "--replicates",
+        str(replicates),
+    ]
     command = shlex.join([*words, "--most", str(most), *(["--assurance"] if assurance else [])])
     searches: list[Power] = []
     with shown("shards") as progress:
@@ -154,6 +170,7 @@ def power(
                     seed=seed,
                     parameters="ensemble" if parameters == "ensemble" else "fixed",
                     variant=variant,
+                    kinetics=kinetics,
                     most=most,
                     scheduler=scheduler,
                     workers=workers,
@@ -168,7 +185,9 @@ def power(
 
         page = out / POWER_NAME
         sentences = [power_sentence(search) for search in searches]
-        text = power_html(loaded, searches, sentences=sentences, provenance=_provenance(variant, seed, command))
+        text = power_html(
+            loaded, searches, sentences=sentences, provenance=_provenance(variant, kinetics, seed, command)
+        )
         with output_folder(out):
             write_together({page: text.encode("utf-8")})
         files["report"] = page.as_posix()
@@ -176,7 +195,7 @@ def power(
         from kapsim.report.trial_tables import plain
         from kapsim.statements import DISCLAIMER
 
-        about = dict(_provenance(variant, seed, command))
+        about = dict(_provenance(variant, kinetics, seed, command))
         content = {
             "disclaimer": DISCLAIMER,
             "design": loaded.design.name,
@@ -217,11 +236,21 @@ def _scenarios(given: Sequence[str] | None) -> tuple[Scenario, ...]:
     return tuple(name for name in SCENARIOS if not given or name in given)
 
 
-def _command(name: str, design: Path, seed: int, variant: str) -> list[str]:
-    return ["kapsim", name, shown_path(design), "--seed", str(seed), "--variant", variant]
+def _check_doses(trial: Trial, kinetics: str) -> None:
+    """Raise InputError where the kinetics do not know what an arm gives."""
+    from kapsim.kinetic_sets import check_protocol
+
+    for group in range(len(trial.groups)):
+        for period in trial.periods(group):
+            check_protocol(kinetics, period.protocol)
 
 
-def _provenance(variant: str, seed: int, command: str) -> list[tuple[str, str]]:
+def _command(name: str, design: Path, seed: int, variant: str, kinetics: str) -> list[str]:
+    more = [] if kinetics == "default" else ["--kinetics", kinetics]
+    return ["kapsim", *with_extensions(), name, shown_path(design), "--seed", str(seed), "--variant", variant, *more]
+
+
+def _provenance(variant: str, kinetics: str, seed: int, command: str) -> list[tuple[str, str]]:
     from kapsim._version import __version__
     from kapsim.evidence import evidence_hash, evidence_version
 
@@ -230,6 +259,7 @@ def _provenance(variant: str, seed: int, command: str) -> list[tuple[str, str]]:
         ("evidence version", evidence_version()),
         ("evidence hash (SHA-256)", evidence_hash()),
         ("variant", variant),
+        ("kinetics", kinetics),
         ("seed", str(seed)),
         ("command", command),
     ]
@@ -241,7 +271,7 @@ def _account(
     from kapsim.report.trial_tables import account
 
     about = {
-        **dict(_provenance(plan.variant, plan.seed, command)),
+        **dict(_provenance(plan.variant, plan.kinetics, plan.seed, command)),
         "design hash (SHA-256)": trial.digest(),
         "patients": plan.patients,
         "replicates": plan.replicates,
@@ -265,7 +295,9 @@ def _contents(
     from kapsim.trial.table import table as data_table
 
     parameters = "ensemble" if plan.scenarios == ("ensemble",) else "fixed"
-    settings = Settings(plan.patients, plan.seed, "ensemble" if parameters == "ensemble" else "fixed", plan.variant)
+    settings = Settings(
+        plan.patients, plan.seed, "ensemble" if parameters == "ensemble" else "fixed", plan.variant, plan.kinetics
+    )
     columns = data_table(conduct(trial, settings, [0]), 0)
     provenance = [(name, str(value)) for name, value in account["provenance"].items()]
     page = trial_html(trial, found, table, patients=plan.patients, replicates=plan.replicates, provenance=provenance)

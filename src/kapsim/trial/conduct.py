@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.mechanisms.switches import Switches
+from kapsim.kinetic_sets import DEFAULT
 from kapsim.model import variant_switches
 from kapsim.patient.sampling import People
 from kapsim.ratings import dropout
@@ -26,7 +26,7 @@ from kapsim.trial.design import Trial
 from kapsim.trial.draws import Parameters, TrialDeviates
 from kapsim.trial.recruits import Intake, draw, intake, part_of, unable_to_tell
 from kapsim.trial.regimen import Fate, occasion_starts, regimen
-from kapsim.trial.solving import expected_scores
+from kapsim.trial.solving import Chain, expected_scores
 
 __all__ = ["Conducted", "Settings", "conduct", "under_control"]
 
@@ -52,6 +52,8 @@ class Settings:
         'ensemble': each replicate draws its own row of what is not known; 'fixed': all have the middle.
     variant : str
         Setting of the contested links.
+    kinetics : str
+        Name of the kinetics.
     threads : int, optional
         Cores to use, by default all; the numbers do not depend on it.
     """
@@ -60,6 +62,7 @@ class Settings:
     seed: int = 0
     parameters: Parameters = "fixed"
     variant: str = "standard"
+    kinetics: str = DEFAULT
     threads: int | None = field(default=None, compare=False)
 
 
@@ -188,7 +191,7 @@ class _Conduct:
         self.who = who
         assert isinstance(people.keyed, TrialDeviates)
         self.keyed: TrialDeviates = people.keyed
-        self.switches: Switches = variant_switches(settings.variant)
+        self.chain = Chain(variant_switches(settings.variant), settings.kinetics)
         self.shape = (len(numbers), settings.patients)
         self.hours = np.asarray([0.0, *trial.hours])
         self.shift = np.zeros(people.size)
@@ -288,7 +291,7 @@ class _Conduct:
         trial = self.trial
         plan = regimen(trial, Fate(0), until=trial.second_start)
         everybody = np.arange(self.people.size)
-        expected = expected_scores(plan, self.people, trial.design.scales, self.switches, threads=self.settings.threads)
+        expected = expected_scores(plan, self.people, trial.design.scales, self.chain, threads=self.settings.threads)
         self._rate(everybody, expected, 1, np.full(self.people.size, -math.inf))
         assert trial.design.withdrawal is not None
         before, now = self.ratings["madrs"][:, 0], self.ratings["madrs"][:, 1]
@@ -339,7 +342,7 @@ class _Conduct:
                 plan,
                 part_of(self.people, places),
                 self.trial.design.scales,
-                self.switches,
+                self.chain,
                 threads=self.settings.threads,
             )
             turned = fate.rescued_h if math.isfinite(fate.rescued_h) else -math.inf

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.errors import InputError
+from kapsim.kinetic_sets import DEFAULT
 from kapsim.runs import map_shards
 from kapsim.runs.progress import Progress
 from kapsim.trial.analysis import analyse_primary, look_sizes, primary_contrast
@@ -99,7 +100,7 @@ class PowerWork:
     replicates : int
     seed : int
     parameters : str
-    variant : str
+    variant, kinetics : str
     threads : int, optional
         Cores that a shard uses, by default all.
     """
@@ -110,6 +111,7 @@ class PowerWork:
     seed: int
     parameters: Parameters
     variant: str = "standard"
+    kinetics: str = DEFAULT
     threads: int | None = None
 
     @property
@@ -126,7 +128,7 @@ class PowerWork:
         """Return for each replicate and size whether a difference is found, as columns."""
         first = number * self.block
         replicates = np.arange(first, min(first + self.block, self.replicates))
-        settings = Settings(self.sizes[-1], self.seed, self.parameters, self.variant, self.threads)
+        settings = Settings(self.sizes[-1], self.seed, self.parameters, self.variant, self.kinetics, self.threads)
         conducted = conduct(self.trial, settings, replicates)
         found = np.stack([self._found(conducted, size) for size in self.sizes], axis=1)
         return {
@@ -156,6 +158,7 @@ def find_size(
     seed: int = 0,
     parameters: Parameters = "fixed",
     variant: str = "standard",
+    kinetics: str = DEFAULT,
     most: int = 2000,
     scheduler: str = "serial",
     workers: int | None = None,
@@ -173,7 +176,7 @@ def find_size(
     seed : int
     parameters : str
         'fixed' or 'ensemble'.
-    variant : str
+    variant, kinetics : str
     most : int
         Largest trial that is looked at.
     scheduler, workers, progress
@@ -191,7 +194,7 @@ def find_size(
     count = min(replicates, _PILOT_REPLICATES)
     found = np.zeros((0, 1), dtype=bool)
     for turn in range(_MOST_ROUNDS):
-        work = PowerWork(trial, sizes, count, seed, parameters, variant, threads_of(scheduler))
+        work = PowerWork(trial, sizes, count, seed, parameters, variant, kinetics, threads_of(scheduler))
         parts = dict(map_shards(work, range(work.shards), scheduler, workers, progress))
         rows = [np.asarray(parts[number]["found"]).reshape(-1, len(sizes)) for number in range(work.shards)]
         found = np.concatenate(rows)

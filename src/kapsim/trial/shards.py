@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.kinetic_sets import DEFAULT
 from kapsim.trial import endpoints
 from kapsim.trial.analysis import COLUMNS, Rows, analyse, contrasts
 from kapsim.trial.ancova import Estimate
@@ -42,7 +43,7 @@ class Plan:
     patients, replicates : int
     seed : int
     scenarios : tuple of str
-    variant : str
+    variant, kinetics : str
     truth : bool
         Whether the true effect is computed, too.
     """
@@ -52,6 +53,7 @@ class Plan:
     seed: int = 0
     scenarios: tuple[Scenario, ...] = SCENARIOS
     variant: str = "standard"
+    kinetics: str = DEFAULT
     truth: bool = True
 
     @property
@@ -115,7 +117,8 @@ class TrialWork:
         """Return the rows of a shard as columns."""
         kind, scenario, replicates = self.plan.parts(self.trial)[number]
         parameters: Parameters = "ensemble" if scenario == "ensemble" else "fixed"
-        settings = Settings(self.plan.patients, self.plan.seed, parameters, self.plan.variant, self.threads)
+        plan = self.plan
+        settings = Settings(plan.patients, plan.seed, parameters, plan.variant, plan.kinetics, self.threads)
         if kind == "truth":
             rows = _truth(self.trial, settings, replicates)
         else:

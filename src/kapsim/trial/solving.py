@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.course import Course, build_course, drugs_seen, metabolite_volumes
 from kapsim.engine.grid import Resolution, to_ticks
+from kapsim.kinetic_sets import DEFAULT
 from kapsim.mechanisms.base import Setting
 from kapsim.mechanisms.switches import Switches
 from kapsim.model import Model, unflatten
@@ -21,7 +23,7 @@ from kapsim.trial.recruits import part_of
 from kapsim.trial.regimen import TrialRegimen
 from kapsim.validation.arms import RESOLUTION
 
-__all__ = ["expected_scores"]
+__all__ = ["Chain", "expected_scores"]
 
 Array = NDArray[np.float64]
 
@@ -30,11 +32,26 @@ Array = NDArray[np.float64]
 _BLOCK, _LARGEST = 64, 1024
 
 
+class Chain(NamedTuple):
+    """Which form of the model is solved.
+
+    Attributes
+    ----------
+    switches : Switches
+        Setting of the contested links.
+    kinetics : str
+        Name of the kinetics, see `kapsim.kinetic_sets`.
+    """
+
+    switches: Switches
+    kinetics: str = DEFAULT
+
+
 def expected_scores(
     plan: TrialRegimen,
     people: People,
     scales: Sequence[str],
-    switches: Switches,
+    chain: Chain,
     resolution: Resolution = RESOLUTION,
     *,
     threads: int | None = None,
@@ -50,11 +67,9 @@ def expected_scores(
         What is done to all of them.
     people : People
     scales : sequence of str
-    switches : Switches
-        Setting of the contested links.
+    chain : Chain
     resolution : Resolution
         How fine the time grid is.
-
     threads : int, optional
         Cores to use, by default all.
 
@@ -64,10 +79,10 @@ def expected_scores(
         Points, by scale.
     """
     plan, people = _with_own_medicines(plan, people)
-    found = _solved(plan, people, switches, resolution, scales, threads)
+    found = _solved(plan, people, chain, resolution, scales, threads)
     broken = np.flatnonzero(~np.all([np.isfinite(values).all(axis=1) for values in found.values()], axis=0))
     if len(broken):
-        again = _solved(plan, part_of(people, broken), switches, Resolution(), scales, threads)
+        again = _solved(plan, part_of(people, broken), chain, Resolution(), scales, threads)
         for name, values in found.items():
             values[broken] = again[name]
     still = ~np.all([np.isfinite(values).all(axis=1) for values in found.values()], axis=0)
@@ -88,7 +103,7 @@ def _with_own_medicines(plan: TrialRegimen, people: People) -> tuple[TrialRegime
 def _solved(
     plan: TrialRegimen,
     people: People,
-    switches: Switches,
+    chain: Chain,
     resolution: Resolution,
     scales: Sequence[str],
     threads: int | None,
@@ -99,7 +114,7 @@ def _solved(
         count = min(people.size - first, _LARGEST)
         size = -(-count // _BLOCK) * _BLOCK
         part = part_of(people, first + np.minimum(np.arange(size), count - 1))
-        scores = _scores(plan, part, switches, resolution, scales, threads)
+        scores = _scores(plan, part, chain, resolution, scales, threads)
         parts.append({name: values[:count] for name, values in scores.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in scales}
 
@@ -107,15 +122,15 @@ def _solved(
 def _scores(
     plan: TrialRegimen,
     people: People,
-    switches: Switches,
+    chain: Chain,
     resolution: Resolution,
     scales: Sequence[str],
     threads: int | None,
 ) -> dict[str, Array]:
-    course = _blinded(build_course(plan, people, resolution, at=()), plan)
-    states, amounts = integrate(course, people, switches, keep_failures=True, threads=threads)
+    course = _blinded(build_course(plan, people, resolution, chain.kinetics, at=()), plan)
+    states, amounts = integrate(course, people, chain.switches, keep_failures=True, threads=threads)
     hours = course.grid.hours[course.outputs]
-    model = Model.build(people.values, switches)
+    model = Model.build(people.values, chain.switches)
     volumes = {"volumes": metabolite_volumes(course.kinetics, people)}
     drugs = drugs_seen(course.seen)(np.moveaxis(amounts, 0, 2), volumes)
     last = len(course.settings) - 1
