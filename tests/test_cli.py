@@ -325,6 +325,15 @@ def test_run_shows_a_table_and_where_the_files_are(capsys: pytest.CaptureFixture
     assert left(in_empty_folder / "kapsim-results" / "single_infusion") == ["report.html", "results.nc"]
 
 
+def test_no_run_takes_the_folder_of_another(in_empty_folder: Path) -> None:
+    words = ["run", "single_infusion", "--draws", "2"]
+    (in_empty_folder / "me.yaml").write_text("schema_version: 1\n")
+    for more in ([], ["--population", "kap_clinic"], ["--patient", "me.yaml", "--variant", "hnk"], ["--rating-error"]):
+        assert main([*words, *more]) == 0
+    found = sorted(path.name for path in (in_empty_folder / "kapsim-results").iterdir())
+    assert found == ["single_infusion", "single_infusion-kap_clinic", "single_infusion-me-hnk", "single_infusion-rated"]
+
+
 def test_the_recorded_command_gives_the_same_results(a_run: Path, in_empty_folder: Path) -> None:
     command = kapsim.load_results(a_run).attrs["command"].split()
     assert main([*command[1:], "--out", "again"]) == 0

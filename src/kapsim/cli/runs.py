@@ -82,7 +82,11 @@ def run(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Folder for what is written [kapsim-results/PROTOCOL]."),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder for what is written [kapsim-results/PROTOCOL, and what else was chosen].",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -178,7 +182,8 @@ def _run(
     from kapsim.files import output_folder, write_together
     from kapsim.store import RESULTS_NAME, results_bytes
 
-    folder = RESULTS_FOLDER / protocol.name if out is None else out
+    folder = RESULTS_FOLDER / _called(protocol.name, patient, population, variant, kinetics, rating_error)
+    folder = folder if out is None else out
     results, report = folder / RESULTS_NAME, folder / REPORT_NAME
     with output_folder(folder), stages(SIMULATION_STAGES + 2) as begin:
         dataset = simulated(
@@ -202,6 +207,19 @@ def _run(
         return
     _print_summary(dataset)
     typer.echo(f"\nreport:  {report}\nresults: {results}")
+
+
+def _called(
+    protocol: str, patient: Path | None, population: Population | None, variant: str, kinetics: str, rating_error: bool
+) -> str:
+    """Return the name of a run's folder: the protocol, and whatever else was chosen, so that no run takes another's."""
+    parts = [protocol]
+    parts += [] if population is None else [Path(population.source).stem]
+    parts += [] if patient is None else [patient.stem]
+    parts += [] if variant == "standard" else [variant]
+    parts += [] if kinetics == "default" else [kinetics]
+    parts += ["rated"] if rating_error else []
+    return "-".join(parts)
 
 
 def simulated(
