@@ -17,6 +17,7 @@ from kapsim.attribution.supports import Support, support
 from kapsim.attribution.synergies import Synergy, synergy
 from kapsim.course import SHAM, build_course
 from kapsim.engine.grid import Resolution
+from kapsim.errors import SolverError
 from kapsim.evidence import load_parameters
 from kapsim.kinetic_sets import DEFAULT, check_protocol
 from kapsim.mechanisms.switches import Switches
@@ -37,6 +38,8 @@ PER_DRAW = 4
 DRAWS = 96
 #: Coarser than for a run: a mean score at the moments below errs by less than a hundredth of a point (tested).
 STEPS = Resolution(sharp=8, soft=64, growth=8, largest=8192)
+#: How many times as fine the grid is made where a solution breaks down, one after the other.
+_FINER = (1, 4, 16)
 SCALES = ("madrs", "hama")
 _DAY, _WEEK = 24.0, 168.0
 #: After the first dose (or the start): name, words, hours.
@@ -229,9 +232,18 @@ def _changes(
     recall = {scale: parameters[f"mood.recall.{scale}"].value for scale in SCALES}
     # what a rating looks back to must be an output, or its integral could not be told there
     looks = {moment.hour - hours for moment in moments for hours in (0.0, *recall.values())}
-    course = build_course(longer, people, STEPS, kinetics, at=sorted(hour for hour in looks if hour > 0.0))
-    laid_out = None if arms is None else [build_course(arm, people, STEPS, kinetics, at=[end]) for arm in arms]
-    scores = solve_settings(course, people, settings, arms=laid_out, progress=say)
+    for factor in _FINER:
+        steps = STEPS.finer(factor)
+        course = build_course(longer, people, steps, kinetics, at=sorted(hour for hour in looks if hour > 0.0))
+        laid_out = None if arms is None else [build_course(arm, people, steps, kinetics, at=[end]) for arm in arms]
+        try:
+            scores = solve_settings(course, people, settings, arms=laid_out, progress=say)
+            break
+        except SolverError:
+            # somebody's rates are too fast for the steps in use
+            if factor == _FINER[-1]:
+                raise
+            say(f"on a grid {_FINER[_FINER.index(factor) + 1]} times as fine")
     hours = course.grid.hours[course.outputs]
     anchors = [*(dose.start_h for dose in longer.dose_events()), *longer.rating_times()]
     found = np.zeros((len(SCALES), len(moments), people.size, len(settings)))
