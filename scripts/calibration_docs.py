@@ -93,8 +93,8 @@ def together(account: dict[str, Any]) -> str:
     points = account["scatter"]["points"]
     return (
         f"{known} {learned} of {len(account['parameters'])} keep less than three quarters of their width. Studies left "
-        f"out scatter around the model by {points['between_studies']:.1f} points between them and {points['within']:.1f} "
-        f"within them, beyond sampling (the studies fitted, around the emulator, by {points['between_fitted']:.1f} and "
+        f"out scatter around the model by {points['between_studies']:.1f} points between them and "
+        f"{points['within']:.1f} within them, beyond sampling (the studies fitted, around the emulator, by {points['between_fitted']:.1f} and "
         f"{points['within_fitted']:.1f})."
     )
 
