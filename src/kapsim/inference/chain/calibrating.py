@@ -21,7 +21,6 @@ from kapsim.inference.chain.contest import Contestant, scored
 from kapsim.inference.chain.design import PEOPLE, SHARD, Design, candidates, evaluate, spread, with_figures
 from kapsim.inference.chain.emulator import Emulator, fit_emulator
 from kapsim.inference.chain.leave_out import RELIABLE, smoothed
-from kapsim.inference.chain.new_studies import Own
 from kapsim.inference.chain.posterior import BETWEEN, SHORTER, USUAL, Draws, Sampler, Sampling, study_log_likelihood
 from kapsim.inference.chain.screening import MOST, columns, screened
 from kapsim.inference.chain.targets import Targets
@@ -57,7 +56,7 @@ class Effort:
     """
 
     rows: int = 512
-    refined: int = 320
+    refined: int = 256
     rounds: int = 3
     checked: int = 64
     people: int = PEOPLE
@@ -99,8 +98,6 @@ class Posterior:
     draws : Draws
     emulator : Emulator
     targets : Targets
-    own : Own
-        The model itself at draws of the emulator's posterior.
     shape : float
         Pareto shape of the weights from the emulator's posterior to the model's own.
     failures : tuple of str
@@ -112,7 +109,6 @@ class Posterior:
     draws: Draws
     emulator: Emulator
     targets: Targets
-    own: Own
     shape: float
     failures: tuple[str, ...]
     contestants: tuple[Contestant, ...] = ()
@@ -276,20 +272,20 @@ def weighed(
     draws: Draws, emulator: Emulator, targets: Targets, few: Few, checked: Design, seed: int, failures: tuple[str, ...]
 ) -> Posterior:
     """Return the posterior, weighted to the model's own where the weights can be trusted."""
-    figures = with_figures(checked, targets) + few.offset
-    rows = np.isfinite(figures).all(axis=1)
-    z = columns(checked, emulator.names)[rows]
+    z = columns(checked, emulator.names)
     at = replace_draws(draws, z)
-    own = Own(figures[rows], np.asarray(emulator(z)))
-    true = sum(study_log_likelihood(at, own.figures, few.sd, targets).values())
-    stand_in = sum(study_log_likelihood(at, own.emulated, emulator.error, targets).values())
-    weights, shape = smoothed(np.asarray(true - stand_in, dtype=float))
+    figures = with_figures(checked, targets) + few.offset
+    own = sum(study_log_likelihood(at, figures, few.sd, targets).values())
+    stand_in = sum(study_log_likelihood(at, np.asarray(emulator(z)), emulator.error, targets).values())
+    difference = np.asarray(own - stand_in, dtype=float)
+    finite = np.where(np.isfinite(difference), difference, -np.inf)
+    weights, shape = smoothed(finite)
     if shape > RELIABLE:
-        return Posterior(draws, emulator, targets, own, shape, failures)
+        return Posterior(draws, emulator, targets, shape, failures)
     rng = np.random.default_rng([seed, 4])
     share = np.exp(weights - np.logaddexp.reduce(weights))
     chosen = rng.choice(len(z), len(draws.z), p=share / share.sum())
-    return Posterior(replace_draws(draws, z[chosen]), emulator, targets, own, shape, failures)
+    return Posterior(replace_draws(draws, z[chosen]), emulator, targets, shape, failures)
 
 
 def replace_draws(draws: Draws, z: Array) -> Draws:
