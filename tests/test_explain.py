@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from kapsim.attribution.subsets import solve_settings
 from kapsim.attribution.supports import own_parameters
 from kapsim.cli import main
 from kapsim.course import build_course
-from kapsim.errors import InputError
+from kapsim.errors import InputError, SolverError
 from kapsim.evidence import load_parameters
 from kapsim.mechanisms.base import REST
 from kapsim.mechanisms.switches import KNOCKOUTS, VARIANTS, Switches
@@ -479,6 +480,31 @@ def test_page_holds_figures_tables_limits_and_safety() -> None:
     import plotly.graph_objects as go
 
     go.Figure(waterfall_spec(effect))  # plotly knows every key
+
+
+def test_where_rates_are_too_fast_the_grid_is_made_finer(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def once_broken(course: Any, *rest: Any, **more: Any) -> Any:
+        seen.append(len(course.grid.ticks))
+        if len(seen) == 1:
+            raise SolverError(0, 1.0, "a rate")
+        return solve_settings(course, *rest, **more)
+
+    plain = explain(parse_protocol(COURSE), draws=4, seed=7)
+    monkeypatch.setattr("kapsim.attribution.explanation.solve_settings", once_broken)
+    again = explain(parse_protocol(COURSE), draws=4, seed=7)
+    assert seen[1] > 2 * seen[0]
+    for moment in ("24h", "end"):
+        whole, finer = (found.effect("madrs", moment).whole.mean for found in (plain, again))
+        assert finer == pytest.approx(whole, abs=0.02)
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise SolverError(0, 1.0, "a rate")
+
+    monkeypatch.setattr("kapsim.attribution.explanation.solve_settings", broken)
+    with pytest.raises(SolverError, match="patient 0"):
+        explain(parse_protocol(COURSE), draws=4)
 
 
 def test_command_writes_tables_json_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
