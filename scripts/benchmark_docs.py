@@ -46,7 +46,10 @@ def figures(found: dict[str, Any], every: Any) -> str:
         for line in benchmark.lines(item["result"]):
             ratio = "" if line.ratio is None else f"{line.ratio:.1f}"
             rows.append((benchmark.name, line.what, line.ours, line.peer, ratio, load))
-    return f"{first}\n\n" + markdown(("benchmark", "what", "kapsim", "beside it", "ratio", "load"), rows)
+    missed = [name for name, item in found["benchmarks"].items() if item["passed"] is False]
+    last = f"Limits of their own are missed by: {', '.join(missed)}." if missed else "All limits are met."
+    table = markdown(("benchmark", "what", "kapsim", "beside it", "ratio", "load"), rows)
+    return f"{first}\n\n{table}\n\n{last}"
 
 
 def limits(found: dict[str, Any]) -> str:
