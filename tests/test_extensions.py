@@ -221,7 +221,7 @@ RECORD = (
             "Own.tau: there is no parameter 'own.gain'; give it a record",
         ),
         (NUMBERED.replace("LINKS = (Own,)", ""), "h", "is not allowed: 'own'; allowed: one of"),
-        (LINK.replace("@dataclass(frozen=True)\n", ""), "", "decorate it with @dataclass(frozen=True)"),
+        (NUMBERED.replace("@dataclass(frozen=True)\n", ""), "h", "decorate it with @dataclass(frozen=True)"),
         (
             LINK.replace("-state.x", "-seen.flow.madras * state.x"),
             "",

@@ -12,6 +12,7 @@ import sys
 import traceback
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import Field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -112,7 +113,9 @@ def check_link(kind: type[Any], units: Mapping[str, str]) -> None:
         Unit of every parameter that has a record.
     """
     head = f"extension {_file(kind)}: LINKS: {kind.__name__}"
-    if not issubclass(kind, AddedLink) or "__dataclass_params__" not in vars(kind):
+    # what the decorator has not taken up is still there as it was declared
+    undecorated = any(isinstance(value, Field) for value in vars(kind).values())
+    if not issubclass(kind, AddedLink) or undecorated:
         raise InputError(
             f"{head} is no link; derive it from kapsim.mechanisms.added.AddedLink and decorate it with "
             "@dataclass(frozen=True)"
