@@ -259,6 +259,24 @@ def test_a_cluster_conducts_the_same_trials(file, tmp_path):
     assert len([name for name in here if name.endswith(".parquet")]) > 2
 
 
+def test_the_commands_hand_kinetics_on(file, capsys, monkeypatch):
+    pytest.importorskip("pyarrow")
+    own = ["--kinetics", "kamp2020"]
+    small = ["--patients", "12", "--replicates", "2", "--scenario", "fixed", "--scheduler", "serial", "--json"]
+    found = []
+    for more in ([], own):
+        assert main(["trial", str(file), *small, *more]) == 0
+        found.append(json.loads(capsys.readouterr().out)["provenance"])
+    assert [about["kinetics"] for about in found] == ["default", "kamp2020"]
+    assert ["--kinetics kamp2020" in about["command"] for about in found] == [False, True]
+    asked: list[str] = []
+    shares = (share_figure(100, 200), share_figure(185, 200))
+    answer = power_module.Power(0.9, "fixed", "ketamine - saline", (40, 80), shares, (-1.9, 0.37), 74, 66, 84, 80, 200)
+    monkeypatch.setattr(power_module, "find_size", lambda *_, kinetics, **__: asked.append(kinetics) or answer)
+    assert main(["power", str(file), "--json", *own]) == 0
+    assert asked == ["kamp2020"]
+
+
 def test_the_search_command_says_what_it_found_and_how_sure_it_is(file, tmp_path, capsys, monkeypatch):
     shares = (share_figure(100, 200), share_figure(185, 200))
     found = power_module.Power(0.9, "fixed", "ketamine - saline", (40, 80), shares, (-1.9, 0.37), 74, 66, 84, 80, 200)
@@ -278,6 +296,9 @@ def test_the_search_command_says_what_it_found_and_how_sure_it_is(file, tmp_path
         (["trial", "FILE", "--replicates", "0"], "replicates: 0 is not between 1"),
         (["trial", "FILE", "--scenario", "nul"], "unknown scenario 'nul'; nearest valid scenario 'null'"),
         (["trial", "FILE", "--variant", "strange"], "unknown variant 'strange'"),
+        (["trial", "FILE", "--kinetics", "strange"], "'strange'"),
+        (["trial", "FILE", "--kinetics", "simons2022"], "ketamine"),
+        (["power", "FILE", "--kinetics", "simons2022"], "ketamine"),
         (["trial", "FILE", "--scheduler", "slurm", "--json"], "slurm"),
         (["trial", "FILE", "--resume", "--json"], "--resume goes on with a folder"),
         (["trial", "FILE", "--seed", "-1"], "seed: -1 is not between"),
