@@ -30,6 +30,21 @@ def _load() -> Any:
 every: Any = _load()
 
 
+def test_the_page_shows_the_newest_results_and_which_limits_are_missed() -> None:
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from benchmark_docs import figures, limits, newest
+
+    found = json.loads(newest(BENCHMARKS / "results").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    for name, text in (("figures", figures(found, every)), ("limits", limits(found))):
+        assert f"<!-- {name}: begin -->\n{text}\n<!-- {name}: end -->" in page, "run scripts/benchmark_docs.py"
+    for item in found["benchmarks"].values():
+        item["passed"] = True
+    assert figures(found, every).endswith("All limits are met.")
+    found["benchmarks"]["run"]["passed"] = False
+    assert figures(found, every).endswith("missed by: run.")
+
+
 def made_up(name: str, script: str) -> Any:
     """Return a benchmark whose result has a number and a verdict."""
     return every.Benchmark(
