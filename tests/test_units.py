@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kapsim.errors import InputError
 from kapsim.evidence import load_evidence, load_observed, load_parameters
+from kapsim.file_model import nearest_of
 from kapsim.units import (
     INTERNAL,
     UNITS,
@@ -170,6 +171,12 @@ def test_a_greek_mu_is_micro() -> None:
 def test_nearest_and_format() -> None:
     assert nearest("ketamin", ["ketamine", "saline"]) == "ketamine"
     assert nearest("zzz", ["ketamine"]) is None
+    assert nearest("mgs", ["ms", "mg"]) == "mg"
+    assert nearest("receptor.ic50", ["receptor.hill", "receptor.ic50.s_ketamine"]) == "receptor.ic50.s_ketamine"
+    # two letters begin too many words
+    assert nearest("re", ["receptor.ic50.s_ketamine"]) is None
+    assert nearest_of("ketamin", ["ketamine", "saline"], "drug") == "nearest valid drug 'ketamine'"
+    assert nearest_of("psilocybin", ["ketamine", "saline"], "drug") == "valid drugs: ketamine, saline"
     assert format_quantity(0.5, "1") == "0.5"
     assert format_quantity(25, "L") == "25 L"
 
