@@ -90,7 +90,7 @@ def asked(link: AddedLink, method: str, *arguments: Any) -> Any:
     kind = type(link)
     try:
         answer = getattr(link, method)(*arguments)
-    except KapsimError:
+    except (KapsimError, MemoryError):
         raise
     except Exception as error:
         raise InputError(f"extension {_place(error, kind)}: {type(error).__name__}: {_one_line(error)}") from error
