@@ -92,9 +92,10 @@ def together(account: dict[str, Any]) -> str:
     learned = sum(item["kept"] < LEARNED for item in account["parameters"])
     points = account["scatter"]["points"]
     return (
-        f"{known} {learned} of {len(account['parameters'])} keep less than three quarters of their width. Between "
-        f"studies, figures in points scatter by {points['between_studies']:.1f} points and within a study by "
-        f"{points['within']:.1f}, beyond sampling."
+        f"{known} {learned} of {len(account['parameters'])} keep less than three quarters of their width. "
+        f"Studies left out scatter around the model by {points['between_studies']:.1f} points between them and "
+        f"{points['within']:.1f} within them, beyond sampling (the studies fitted, around the emulator, by "
+        f"{points['between_fitted']:.1f} and {points['within_fitted']:.1f})."
     )
 
 

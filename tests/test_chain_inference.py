@@ -20,6 +20,7 @@ from kapsim.inference.chain.contest import distinct, scored, stacking, table
 from kapsim.inference.chain.design import Design, candidates, evaluate, spread
 from kapsim.inference.chain.emulator import Emulator, fit_emulator, terms, with_difference
 from kapsim.inference.chain.leave_out import RELIABLE, LeftOut, leave_one_out, smoothed
+from kapsim.inference.chain.new_studies import Own, Scatter, by_the_model, scatter_by_kind, scatter_of_new_studies
 from kapsim.inference.chain.posterior import (
     BETWEEN,
     Draws,
@@ -143,7 +144,7 @@ def test_a_design_goes_on_where_it_was_interrupted(murrough: tuple[object, ...],
     moved = evaluate(murrough, parameters, ("mood.weight.anhedonia",), np.array([[-2.0], [2.0]]), people=8, shard=2)  # type: ignore[arg-type]
     assert moved.figures[1, 0] < moved.figures[0, 0] - 1.0
     assert abs(moved.figures[1, 2] - moved.figures[0, 2]) < 0.1
-    wider = evaluate(murrough, parameters, ("patient.spread.response",), np.array([[-2.0], [2.0]]), people=8, shard=2)  # type: ignore[arg-type]
+    wider = evaluate(murrough, parameters, ("patient.spread.unspecific",), np.array([[-2.0], [2.0]]), people=8, shard=2)  # type: ignore[arg-type]
     assert wider.figures[1, 1] > wider.figures[0, 1] + 0.05
 
 
@@ -271,6 +272,43 @@ def test_weights_with_a_heavy_tail_are_told() -> None:
     assert smoothed(1.5 * rng.exponential(size=2000))[1] > 0.7
 
 
+def test_studies_left_out_are_predicted_by_the_model_and_not_by_its_emulator() -> None:
+    rng = np.random.default_rng(20)
+    emulated = rng.standard_normal((40, 3))
+    own = Own(emulated + np.array([1.0, -2.0, 0.0]) + 0.1 * rng.standard_normal((40, 3)), emulated)
+    left = LeftOut("a", 0.0, 0.1, False, np.array([0, 1]), np.zeros(2), np.full(2, 9.0), np.zeros(1), np.ones(1))
+    (found,) = by_the_model([left], own)
+    np.testing.assert_allclose(found.predicted, [1.0, -2.0], atol=0.1)
+    np.testing.assert_allclose(found.sd, own.figures[:, :2].std(axis=0, ddof=1))
+
+
+@pytest.mark.parametrize(("between", "within"), [(4.0, 0.5), (0.5, 2.0)])
+def test_the_scatter_of_studies_left_out_is_found(between: float, within: float) -> None:
+    rng = np.random.default_rng(21)
+    studies = tuple(f"s{k // 4}" for k in range(240))
+    targets = some_targets(("points",) * 240, studies, seed=22)
+    shared = np.repeat(between * rng.standard_normal(60), 4)
+    error = shared + within * rng.standard_normal(240) + targets.sampling * rng.standard_normal(240)
+    # draws of the model that hang together in a study: part of the prediction, no scatter of studies
+    figures = np.repeat(0.8 * rng.standard_normal((400, 60)), 4, axis=1)
+    predicted = targets.observed - error - np.repeat(0.8 * rng.standard_normal(60), 4)
+    left = [
+        LeftOut(f"s{k}", 0.0, 0.1, False, np.arange(4 * k, 4 * k + 4), predicted[4 * k : 4 * k + 4], np.ones(4),
+                np.zeros(1), np.ones(1))
+        for k in range(60)
+    ]  # fmt: skip
+    own = Own(figures, figures)
+    found = scatter_of_new_studies(left, targets, own, "points")
+    assert found is not None
+    assert min(found.between.min(), found.within.min()) > 0.0
+    for sampled, truth in ((found.between, between), (found.within, within)):
+        low, high = np.quantile(sampled, [0.005, 0.995])
+        assert low < truth < high
+        assert high - low < 2.5
+    assert scatter_of_new_studies(left[:2], targets, own, "points") is None
+    assert list(scatter_by_kind(left, targets, own)) == ["points"]
+
+
 def test_the_sampler_finds_what_made_the_data_as_often_as_it_says() -> None:
     slopes = np.random.default_rng(8).standard_normal((2, 14))
     kinds = ("points",) * 6 + ("effect",) * 4 + ("sign",) * 4
@@ -307,6 +345,15 @@ def test_a_row_that_broke_down_takes_no_figure_with_it() -> None:
     many = sound(Design(("p",), z[:2], np.array([[np.nan, np.nan], [7.0, 8.0]]), targets))
     told = too_few([Design(("p",), z, figures[[0, 0, 2]], targets)] * 2, [many] * 2, targets)
     assert told.offset.tolist() == [6.0, 6.0]
+
+
+def test_a_figure_that_hardly_any_row_lacks_stays_without_them() -> None:
+    targets = some_targets(("points",) * 3, ("a", "b", "c"))
+    figures = np.ones((40, 3))
+    figures[7, 1], figures[:4, 2] = np.nan, np.nan
+    kept = sound(Design(("p",), np.arange(40.0)[:, None], figures, targets))
+    assert kept.targets.keys == targets.keys[:2]
+    assert kept.z.ravel().tolist() == [row for row in range(40) if row != 7]
 
 
 def test_somebody_whose_solution_breaks_down_spoils_a_row_and_not_an_arm(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +403,7 @@ def posterior(z: Array) -> Posterior:
     scatter = np.random.default_rng(12).uniform(1.0, 4.0, (len(z), len(BETWEEN)))
     emulator, targets = linear(np.ones((3, 2))), some_targets(("points",) * 2, ("a", "b"))
     draws = Draws(names, z, scatter, scatter, np.full(3, 1.01), np.full(3, 400.0), 2)
-    return Posterior(draws, emulator, targets, 0.4, ())
+    return Posterior(draws, emulator, targets, Own(np.zeros((4, 2)), np.zeros((4, 2))), 0.4, ())
 
 
 @given(st.floats(-2.0, 2.0), st.floats(0.1, 1.0))
@@ -383,7 +430,7 @@ def test_what_ships_is_read_back(tmp_path: Path) -> None:
     z = rng.multivariate_normal([0.5, -1.0, 0.0], [[0.5, 0.3, 0.0], [0.3, 0.4, 0.0], [0.0, 0.0, 1.0]], 2000)
     found, parameters = posterior(z), load_parameters(chain=False)
     left = LeftOut("a", 0.0, 0.1, False, np.array([0]), np.zeros(1), np.ones(1), z.mean(axis=0), z.std(axis=0))
-    (tmp_path / "chain.yaml").write_text(calibration(found, parameters, (), seed=3), encoding="utf-8")
+    (tmp_path / "chain.yaml").write_text(calibration(found, parameters, (), {}, seed=3), encoding="utf-8")
     (tmp_path / "left.yaml").write_text(without_studies(found, [left], parameters, ()), encoding="utf-8")
     (tmp_path / "ensemble.csv").write_text(ensemble(found.draws.names, z), encoding="utf-8")
     shipped = load_calibration(tmp_path / "chain.yaml")
@@ -404,6 +451,12 @@ def test_what_ships_is_read_back(tmp_path: Path) -> None:
         assert (values.mean(), values.std()) == (pytest.approx(0.0, abs=1e-4), pytest.approx(1.0, abs=1e-4))
     together = np.corrcoef(joint["plasticity.bdnf_gain"], joint["mind.relaxation"])[0, 1]
     assert together == pytest.approx(0.3 / np.sqrt(0.2), abs=0.05)
+    # what studies left out scatter by goes before what the fitted ones do
+    wide = Scatter(np.full(9, 6.0), np.full(9, 2.0))
+    text = calibration(found, parameters, (), {"points": wide}, seed=3)
+    (tmp_path / "wide.yaml").write_text(text, encoding="utf-8")
+    *_, between, within = load_calibration(tmp_path / "wide.yaml").parameters
+    assert (between.value, within.value) == (pytest.approx(6.0), pytest.approx(2.0))
 
 
 @pytest.mark.parametrize(("text", "said"), [("a,b\n1.0\n", "one column"), ("a,b\n1.0,x\n", "cannot be read")])
@@ -430,8 +483,12 @@ def test_a_plane_of_differences_is_found_exactly() -> None:
 
 
 def test_stacking_weights_are_those_of_the_best_mixture() -> None:
-    np.testing.assert_allclose(stacking([{"a": 0.0, "b": 0.0}, {"a": -3.0, "b": -2.0}]), [1.0, 0.0], atol=1e-6)
-    np.testing.assert_allclose(stacking([{"a": 0.0, "b": -9.0}, {"a": -9.0, "b": 0.0}]), [0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(
+        stacking([{"a": 0.0, "b": 0.0}, {"a": -3.0, "b": -2.0}], resamples=0), [1.0, 0.0], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        stacking([{"a": 0.0, "b": -9.0}, {"a": -9.0, "b": 0.0}], resamples=0), [0.5, 0.5], atol=1e-6
+    )
     rng = np.random.default_rng(13)
     densities = [{str(k): float(value) for k, value in enumerate(rng.standard_normal(9))} for _ in range(3)]
     table_of = np.exp([[one[str(k)] for k in range(9)] for one in densities])
@@ -439,9 +496,25 @@ def test_stacking_weights_are_those_of_the_best_mixture() -> None:
     def score(weights: Array) -> float:
         return float(np.log(weights @ table_of).sum())
 
-    best = stacking(densities)
+    best = stacking(densities, resamples=0)
     for weights in rng.dirichlet(np.ones(3), 200):
         assert score(weights) <= score(best) + 1e-6
+
+
+def test_variants_that_studies_cannot_tell_apart_share_their_weight() -> None:
+    rng = np.random.default_rng(23)
+    usual, chance, worse = rng.normal(-8.0, 2.0, 40), 0.3 * rng.standard_normal((2, 40)), rng.uniform(1.0, 5.0, 40)
+    densities = [
+        {str(k): float(value) for k, value in enumerate(one)}
+        for one in (usual + chance[0], usual + chance[1], usual - worse)
+    ]
+    alike, other, far = stacking(densities)
+    assert min(alike, other) > 0.15
+    assert far < 0.01
+    assert alike + other + far == pytest.approx(1.0)
+    # one that predicts some studies far better than the others keeps its share, however the studies are drawn
+    split = [{str(k): float(4.0 * (k % 2 == which)) for k in range(40)} for which in (0, 1)]
+    np.testing.assert_allclose(stacking(split), 0.5, atol=0.03)
 
 
 def test_variants_that_are_alike_are_scored_once() -> None:

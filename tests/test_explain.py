@@ -370,7 +370,7 @@ def test_the_whole_is_what_a_run_says() -> None:
         "surge",
         "resting_block",
         "connections",
-        pytest.param("window", marks=pytest.mark.xfail(strict=True, reason="0.003 points of 24 h hang on the window")),
+        "window",
     ],
 )
 def test_all_is_lost_with_either_of_two_links_in_series(name: str) -> None:

@@ -21,7 +21,7 @@ from kapsim.model import VARIANTS, state_names
 from kapsim.patient.sampling import sample_people
 from kapsim.protocol import Protocol, parse_protocol
 from kapsim.results import label
-from kapsim.scales import from_madrs, to_madrs, window_mean
+from kapsim.scales import CONVERTED, from_madrs, to_madrs, window_mean
 from kapsim.simulation import provenance
 from kapsim.solving import integrate
 
@@ -204,7 +204,7 @@ def test_ratings_average_since_the_last_dose_or_rating() -> None:
 
 @given(score=st.floats(min_value=0.5, max_value=26.0))
 def test_conversions_round_trip(score: float) -> None:
-    for scale in ("hdrs17", "qids", "phq9"):
+    for scale in CONVERTED:
         madrs = to_madrs(scale, score)
         assert float(from_madrs(scale, np.asarray([madrs]))[0]) == pytest.approx(score, rel=1e-9)
         higher = float(from_madrs(scale, np.asarray([madrs + 1.0]))[0])

@@ -170,7 +170,7 @@ AT_LEAST_ZERO = (
       for site in ("arterial", "venous")),
 )  # fmt: skip
 TOPS = {"madrs": 60, "madrs_momentary": 60, "hama": 56, "hama_momentary": 56, "hdrs17": 52}
-TOPS |= {"qids": 27, "phq9": 27, "gad7": 21}
+TOPS |= {"qids": 27, "phq9": 27, "bdi": 63, "gad7": 21}
 
 
 def out_of_bounds(results: xr.Dataset) -> dict[str, tuple[float, float]]:

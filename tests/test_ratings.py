@@ -26,7 +26,7 @@ from kapsim.scales import maximum
 PARAMETERS = load_parameters()
 MANY = 40_000
 #: Far enough from both ends that no rating is cut off.
-MIDDLE = {"madrs": 30.0, "hdrs17": 25.0, "qids": 13.0, "phq9": 13.0, "hama": 28.0, "gad7": 10.0}
+MIDDLE = {"madrs": 30.0, "hdrs17": 25.0, "qids": 13.0, "phq9": 13.0, "bdi": 30.0, "hama": 28.0, "gad7": 10.0}
 ROUNDING = 1.0 / 12.0
 
 
@@ -44,7 +44,7 @@ STILL = with_values(**{"own_course.sd": 0.0})
 
 def without_error() -> Any:
     nothing = {f"rating.{scale}": 0.0 for scale in SCALES} | {"own_course.sd": 0.0}
-    return with_values(**nothing, **{f"scatter.{scale}": 0.0 for scale in ("hdrs17", "qids", "phq9", "gad7")})
+    return with_values(**nothing, **{f"scatter.{scale}": 0.0 for scale in ("hdrs17", "qids", "phq9", "bdi", "gad7")})
 
 
 def ratings(seed: int = 0, size: int = MANY, **more: Any) -> Ratings:
@@ -151,7 +151,7 @@ def test_visits_scales_and_periods_have_errors_of_their_own() -> None:
 
 
 def test_a_converted_score_scatters_more_than_its_rating_and_keeps_that() -> None:
-    for scale in ("hdrs17", "qids", "phq9", "gad7"):
+    for scale in ("hdrs17", "qids", "phq9", "bdi", "gad7"):
         bare = rating_error(scale, with_values(**{f"scatter.{scale}": 0.0}))
         scattered = rating_error(scale)
         assert scattered.visit == bare.visit
@@ -198,8 +198,8 @@ def test_nobody_has_moved_when_they_come_in() -> None:
 
 
 def test_an_unknown_scale_is_refused_in_one_line() -> None:
-    with pytest.raises(kapsim.InputError, match=r"^no error of a rating is known on 'bdi'; known: madrs, .*gad7$"):
-        rating_error("bdi")
+    with pytest.raises(kapsim.InputError, match=r"^no error of a rating is known on 'ssi'; known: madrs, .*gad7$"):
+        rating_error("ssi")
 
 
 # --- entry by a rated score -------------------------------------------------------------------------------------------

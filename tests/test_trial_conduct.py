@@ -122,7 +122,6 @@ def test_who_cannot_feel_anything_has_less_of_the_difference_that_expectation_ma
     np.testing.assert_array_equal(felt[:, 0], unfelt[:, 0])
 
 
-@pytest.mark.xfail(strict=True, reason="0.03 points: with the posterior, expectation is full without feeling anything")
 def test_feeling_the_drug_is_worth_a_tenth_of_a_point():
     felt, unfelt = felt_and_not()
     assert felt[:, 2].mean() < unfelt[:, 2].mean() - 0.1

@@ -78,6 +78,7 @@ VARIABLES: dict[str, tuple[str, str, str]] = {
     "hdrs17": ("mood", "points", "HDRS-17, expected score"),
     "qids": ("mood", "points", "QIDS-SR16, expected score"),
     "phq9": ("mood", "points", "PHQ-9, expected score"),
+    "bdi": ("mood", "points", "BDI, expected score"),
     "hama": ("mood", "points", "HAM-A, expected score"),
     "gad7": ("mood", "points", "GAD-7, expected score"),
     "madrs_momentary": ("mood", "points", "MADRS, expected, if it had no recall period"),

@@ -14,12 +14,16 @@ Array = NDArray[np.float64]
 
 #: QIDS-SR16 scores with a published MADRS equivalent.
 QIDS_KNOTS = (5, 6, 11, 16, 21)
-HDRS17_MAXIMUM, QIDS_MAXIMUM, PHQ9_MAXIMUM, GAD7_MAXIMUM = 52.0, 27.0, 27.0, 21.0
+HDRS17_MAXIMUM, QIDS_MAXIMUM, PHQ9_MAXIMUM, BDI_MAXIMUM, GAD7_MAXIMUM = 52.0, 27.0, 27.0, 63.0, 21.0
+#: Scales of depression that are read off the MADRS.
+CONVERTED = ("hdrs17", "qids", "phq9", "bdi")
 
 
 def maximum(scale: str) -> float:
     """Return the upper end of a scale, points; InputError for one that the model does not have."""
-    fixed = {"hdrs17": HDRS17_MAXIMUM, "qids": QIDS_MAXIMUM, "phq9": PHQ9_MAXIMUM, "gad7": GAD7_MAXIMUM}
+    fixed = {
+        "hdrs17": HDRS17_MAXIMUM, "qids": QIDS_MAXIMUM, "phq9": PHQ9_MAXIMUM, "bdi": BDI_MAXIMUM, "gad7": GAD7_MAXIMUM,
+    }  # fmt: skip
     if scale in fixed:
         return fixed[scale]
     if scale in ("madrs", "hama"):
@@ -88,7 +92,7 @@ def scale_scores(
         return window_mean(hours, integrals[which], momentary[which], anchors, recall)
 
     found = {"madrs": rated("madrs", 0)}
-    for scale in ("hdrs17", "qids", "phq9"):
+    for scale in CONVERTED:
         found[scale] = from_madrs(scale, rated(scale, 0))
     found["hama"] = rated("hama", 1)
     found["gad7"] = gad7_from_hama(rated("gad7", 1))
@@ -119,7 +123,7 @@ def _madrs_at_qids() -> tuple[Array, Array]:
 
 
 def from_madrs(scale: str, madrs: Array) -> Array:
-    """Return `scale` ('hdrs17', 'qids' or 'phq9') points that correspond to MADRS points."""
+    """Return `scale` ('hdrs17', 'qids', 'phq9' or 'bdi') points that correspond to MADRS points."""
     parameters = load_parameters()
     if scale == "hdrs17":
         return madrs * parameters["mood.scale.hdrs17_per_madrs"].value
@@ -127,11 +131,14 @@ def from_madrs(scale: str, madrs: Array) -> Array:
         return np.interp(madrs, *_madrs_at_qids())
     if scale == "phq9":
         return np.minimum(madrs * parameters["mood.scale.phq9_per_madrs"].value, PHQ9_MAXIMUM)
-    raise InputError(f"no table from MADRS to {scale!r}; known: hdrs17, qids, phq9")
+    if scale == "bdi":
+        slope, intercept = (parameters[f"mood.scale.bdi_{part}"].value for part in ("per_hdrs17", "at_hdrs17_zero"))
+        return np.clip(intercept + slope * from_madrs("hdrs17", madrs), 0.0, BDI_MAXIMUM)
+    raise InputError(f"no table from MADRS to {scale!r}; known: {', '.join(CONVERTED)}")
 
 
 def to_madrs(scale: str, score: float) -> float:
-    """Return the MADRS that corresponds to a `score` of 'madrs', 'hdrs17', 'qids' or 'phq9'."""
+    """Return the MADRS that corresponds to a `score` of 'madrs', 'hdrs17', 'qids', 'phq9' or 'bdi'."""
     parameters = load_parameters()
     if scale == "madrs":
         return score
@@ -142,7 +149,10 @@ def to_madrs(scale: str, score: float) -> float:
         return float(np.interp(score, qids, madrs))
     if scale == "phq9":
         return score / parameters["mood.scale.phq9_per_madrs"].value
-    raise InputError(f"no table from {scale!r} to MADRS; known: madrs, hdrs17, qids, phq9")
+    if scale == "bdi":
+        slope, intercept = (parameters[f"mood.scale.bdi_{part}"].value for part in ("per_hdrs17", "at_hdrs17_zero"))
+        return to_madrs("hdrs17", (score - intercept) / slope)
+    raise InputError(f"no table from {scale!r} to MADRS; known: madrs, {', '.join(CONVERTED)}")
 
 
 def gad7_from_hama(hama: Array) -> Array:

@@ -52,6 +52,7 @@ def calibrate(
     from kapsim.inference.chain.calibrating import calibrate as fit
     from kapsim.inference.chain.contest import distinct
     from kapsim.inference.chain.leave_out import leave_one_out
+    from kapsim.inference.chain.new_studies import by_the_model, scatter_by_kind
     from kapsim.inference.chain.shipping import calibration, ensemble, without_studies
     from kapsim.inference.chain.targets import fitted
     from kapsim.model import variant_switches
@@ -72,13 +73,15 @@ def calibrate(
             posterior.emulator, posterior.targets, posterior.draws, effort.again, seed=seed,
             progress=begin,
         )  # fmt: skip
-    told = account(posterior, left_out, parameters, effort, seed=seed, variant=variant)
+    predicted = by_the_model(left_out, posterior.own)
+    new_studies = scatter_by_kind(predicted, posterior.targets, posterior.own, seed=seed)
+    told = account(posterior, predicted, parameters, effort, new_studies, seed=seed, variant=variant)
     draws = posterior.draws
     _write(
         out,
         told,
         {
-            SHIPPED[0]: calibration(posterior, parameters, cases, seed=seed),
+            SHIPPED[0]: calibration(posterior, parameters, cases, new_studies, seed=seed),
             SHIPPED[1]: without_studies(posterior, left_out, parameters, cases),
             SHIPPED[2]: ensemble(draws.names, draws.z),
             POSTERIOR: _table(draws.names, draws.z),

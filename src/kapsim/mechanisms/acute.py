@@ -4,7 +4,7 @@ Dissociation (CADSS) and sedation are sigmoid in the effect-site concentration o
 quarter of its potency (Oye 1992); pressure, heart rate and cardiac output rise with S-ketamine towards a limit and are
 opposed by S-norketamine (Kamp 2021). Dissociation wears off over repeated doses: its half-effect concentration rises
 with a slow memory of past dissociation. It feeds expectancy, because a person who feels the drug knows it, and nothing
-else: dissociation is not shown to cause the benefit.
+else: dissociation is not shown to cause the benefit. Drowsiness on midazolam is taken for ketamine in part only.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Acute(Mechanism):
     c50_sedation_r: Value = parameter("acute.sedation.c50_r", "ng/mL")
     slope_sedation: Value = parameter("acute.sedation.slope", "1")
     midazolam_c50: Value = parameter("acute.midazolam.c50", "1")
+    midazolam_convincing: Value = parameter("acute.midazolam.convincing", "1")
     unconscious_drive: Value = parameter("acute.unconscious.drive", "1")
     slope_unconscious: Value = parameter("acute.unconscious.slope", "1")
     nausea_c50: Value = parameter("acute.nausea.c50", "ng/mL")
@@ -82,9 +83,10 @@ class Acute(Mechanism):
         return self.weight_ketamine * ketamine
 
     def felt(self, state: AcuteState, drugs: Drugs) -> Value:
-        """How far the person can tell that a drug was given, 0 to 1."""
+        """How far what is felt speaks for ketamine, 0 to 1: dissociation, and part of what midazolam does."""
         dissociated, drowsy = self.dissociation(state, drugs), hill(drugs.midazolam / self.midazolam_c50)
-        return dissociated + drowsy - dissociated * drowsy
+        taken = self.midazolam_convincing * drowsy
+        return dissociated + taken - dissociated * taken
 
     def effects(self, state: AcuteState, drugs: Drugs) -> AcuteEffects:
         """Read-outs, all 0 without drug."""

@@ -5,10 +5,13 @@ in weeks: trials give them beside the drug, and their control arms improve by th
 adverse experience both learn with one gain, which the plasticity window opens and the precision of the default mode
 network closes; consolidation is gated by the window too. Depression sits in the prior (schema and precision), not in
 learning rates. Relief lets a person take part in life again, and that teaches, too, with the same gain: what treatment
-began can outlast it. Episodes also end of their own accord, sooner or later, but for those that resist treatment. The
-window can harm: a stressor inside it makes things worse. What the person feels is the belief shifted by the window; the
-shift is a state and is not consolidated. Belief, window and precision are constructs. Contested: the path from the
-default mode network, which may be zero.
+began can outlast it. During a visit expectancy rises to a level: the readiness to expect help, a part of it by the
+visit itself and the rest as far as the person believes to have been given the drug. No number of visits makes saline as
+convincing as a drug that is felt. Between visits it fades. Episodes also end of their own accord, sooner or later, but
+for those that resist treatment.
+The window can harm: a stressor inside it makes things worse. What the person feels is the belief shifted by the
+window; the shift is a state and is not consolidated. Belief, window and precision are constructs. Contested: the path
+from the default mode network, which may be zero.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from typing import NamedTuple
 from kapsim.mechanisms.base import Mechanism, Setting, parameter
 from kapsim.mechanisms.operators import Value, exp, expit, hill, positive_part
 from kapsim.mechanisms.switches import Switches
+
+#: Expectancy rises up to the level that a visit speaks for; this near to it, the rise bends.
+_EDGE = 0.03
 
 
 class MindState(NamedTuple):
@@ -58,7 +64,9 @@ class Mind(Mechanism):
     expectancy_rate: Value = parameter("mind.expectancy_rate", "1/h")
     tau_expectancy: Value = parameter("mind.tau_expectancy", "h")
     credence_blinded: Value = parameter("mind.credence_blinded", "1")
+    credence_felt: Value = parameter("mind.credence_felt", "1")
     credence_open: Value = parameter("mind.credence_open", "1")
+    visit_share: Value = parameter("mind.visit_share", "1")
     care_share: Value = parameter("mind.care_share", "1")
     tau_care: Value = parameter("mind.tau_care", "h")
     tau_recovery: Value = parameter("mind.tau_recovery", "h")
@@ -121,8 +129,10 @@ class Mind(Mechanism):
         # the window hastens the consolidation of what experience has changed, not of the standing balance
         changed = state.belief - state.schema * rest.belief / rest.schema
         consolidated = (shift + switches.window * self.window_consolidation * window * changed) / self.tau_schema
-        suspected = self.credence_blinded + (1.0 - self.credence_blinded) * felt_drug * (1.0 - setting.masked)
+        noticed = self.credence_felt * felt_drug * (1.0 - setting.masked)
+        suspected = self.credence_blinded + (1.0 - self.credence_blinded) * noticed
         credence = setting.blinded * suspected + (1.0 - setting.blinded) * self.credence_open
+        hoped = expectation * (self.visit_share + (1.0 - self.visit_share) * credence)
         target = self.rumination_target(self.felt(state, window), dmn, switches)
         cared = 1.0 - (1.0 - setting.antidepressant) * (1.0 - self.care_share * setting.care)
         return MindState(
@@ -131,7 +141,7 @@ class Mind(Mechanism):
             + (negative * state.rumination + gain * self.adverse * setting.stressor) * (1.0 - state.belief),
             schema=consolidated - (state.schema - self.schema_healthy) / self.tau_healthy,
             rumination=(target - state.rumination) / self.tau_rumination,
-            expectancy=self.expectancy_rate * setting.contact * credence * expectation * (1.0 - state.expectancy)
+            expectancy=self.expectancy_rate * setting.contact * positive_part(hoped - state.expectancy, _EDGE)
             - state.expectancy / self.tau_expectancy,
             care=(cared - state.care) / self.tau_care,
             recovery=(remitting - state.recovery) / self.tau_recovery,

@@ -43,7 +43,7 @@ Diagnosis = Literal[
     "mixed",
 ]
 
-BASELINE_MAXIMUM = {"madrs": 60.0, "hdrs17": 52.0, "qids": 27.0, "phq9": 27.0}
+BASELINE_MAXIMUM = {"madrs": 60.0, "hdrs17": 52.0, "qids": 27.0, "phq9": 27.0, "bdi": 63.0}
 ANXIETY_MAXIMUM = {"hama": 56.0, "gad7": 21.0}
 
 Multiplier = Annotated[float, Field(ge=0.1, le=10)]
@@ -59,7 +59,7 @@ def _within(scale: str, score: float, maximum: float) -> None:
 class Baseline(FileModel):
     """Severity of depression at time 0."""
 
-    scale: Literal["madrs", "hdrs17", "qids", "phq9"]
+    scale: Literal["madrs", "hdrs17", "qids", "phq9", "bdi"]
     score: float
 
     @model_validator(mode="after")

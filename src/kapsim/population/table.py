@@ -20,6 +20,7 @@ from kapsim.file_model import nearest_of
 from kapsim.files import write_together
 from kapsim.given_files import MISSING, csv_rows, decoded, fault, finite_number, one_line, read_capped
 from kapsim.population.traits import BODY, TRAITS
+from kapsim.scales import CONVERTED
 from kapsim.units import convert, dimension
 
 __all__ = ["MOST_BYTES", "MOST_ROWS", "Table", "parse_table", "read_table", "table_csv", "write_table"]
@@ -32,7 +33,7 @@ _HEADING = re.compile(r"\s*([a-z0-9_]+)\s*(?:\[\s*([^\[\]]+?)\s*\])?\s*")
 _SEXES = {"female": 1.0, "male": 0.0}
 _ANSWERS = {"yes": 1.0, "1": 1.0, "no": 0.0, "0": 0.0}
 #: Scales that are read in place of a trait, with the trait.
-_SCALES = {"hdrs17": "madrs", "qids": "madrs", "phq9": "madrs", "gad7": "hama"}
+_SCALES = {**dict.fromkeys(CONVERTED, "madrs"), "gad7": "hama"}
 #: A column of labels that are not read.
 _LABEL = "id"
 #: Columns as they stand in a header.

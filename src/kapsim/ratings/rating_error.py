@@ -28,6 +28,7 @@ SCALES: Mapping[str, str] = {
     "hdrs17": "HDRS-17",
     "qids": "QIDS-SR16",
     "phq9": "PHQ-9",
+    "bdi": "BDI",
     "hama": "HAM-A",
     "gad7": "GAD-7",
 }

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 Kind = Literal["parallel", "factorial", "crossover", "withdrawal"]
-Scale = Literal["madrs", "hdrs17", "qids", "phq9", "hama", "gad7"]
+Scale = Literal["madrs", "hdrs17", "qids", "phq9", "bdi", "hama", "gad7"]
 Measure = Literal["change", "response", "remission"]
 Strategy = Literal["treatment_policy", "hypothetical", "composite"]
 Method = Literal["ancova", "mmrm"]
@@ -44,7 +44,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Reference = Annotated[str, Field(min_length=1, max_length=400)]
 
 #: Scales that measure depression, on which response and remission mean something here.
-DEPRESSION = ("madrs", "hdrs17", "qids", "phq9")
+DEPRESSION = ("madrs", "hdrs17", "qids", "phq9", "bdi")
 MOST_ARMS, MOST_VISITS, MOST_SITES, MOST_LOOKS = 8, 24, 500, 5
 
 

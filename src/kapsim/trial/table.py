@@ -25,7 +25,15 @@ __all__ = ["COLUMNS", "csv_bytes", "parquet_bytes", "table"]
 
 Array = NDArray[np.float64]
 
-_PARAMCD = {"madrs": "MADRS", "hdrs17": "HDRS17", "qids": "QIDSSR16", "phq9": "PHQ9", "hama": "HAMA", "gad7": "GAD7"}
+_PARAMCD = {
+    "madrs": "MADRS",
+    "hdrs17": "HDRS17",
+    "qids": "QIDSSR16",
+    "phq9": "PHQ9",
+    "bdi": "BDI",
+    "hama": "HAMA",
+    "gad7": "GAD7",
+}
 #: Columns with what each holds; the dictionary stands in the documentation.
 COLUMNS: dict[str, str] = {
     "STUDYID": "name of the design",

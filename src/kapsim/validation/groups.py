@@ -22,7 +22,7 @@ from kapsim.patient import Patient
 from kapsim.patient.sampling import RESISTANT, People, sample_people
 from kapsim.ratings.enrolment import Enrolment, enrolled, true_severity
 from kapsim.ratings.rating_error import rating_error
-from kapsim.scales import from_madrs, gad7_from_hama, to_madrs
+from kapsim.scales import CONVERTED, from_madrs, gad7_from_hama, to_madrs
 
 #: Draws of the uncertain parameters, and patients who share each.
 DRAWS, PATIENTS = 40, 32
@@ -33,7 +33,7 @@ _WHOEVER_COMES = re.compile(r"\b(clinic|cohort|chart|case series|retrospective|o
 #: Species of which the chain knows nothing.
 NOT_HUMAN = frozenset({"rodent", "primate"})
 
-_CONVERTED = ("madrs", "hdrs17", "qids", "phq9")
+_CONVERTED = ("madrs", *CONVERTED)
 _ANXIETY = ("hama", "gad7")
 #: Scales on which the chain has a severity of its own.
 _OWN = ("madrs", "hama")

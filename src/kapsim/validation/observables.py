@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from kapsim.scales import CONVERTED
+
 
 class Observable(NamedTuple):
     """A model variable behind an observable.
@@ -70,7 +72,7 @@ SIMULATED: Mapping[str, Observable] = MappingProxyType(
         "mind.rumination": Observable("rumination", relative=True, noise="observation.noise.questionnaire"),
         "mind.self_association": Observable("negative_belief", -1, relative=True, noise="observation.noise.task"),
         "mind.mood": Observable("madrs_momentary", -1, relative=True),
-        **{f"scale.{name}": Observable(name) for name in ("madrs", "hdrs17", "qids", "phq9", "hama", "gad7")},
+        **{f"scale.{name}": Observable(name) for name in ("madrs", *CONVERTED, "hama", "gad7")},
         # the longer and shorter Hamilton scales share their items with the one that has a table to the MADRS
         **{f"scale.{name}": Observable("hdrs17", relative=True) for name in ("hdrs6", "hdrs21", "hdrs24", "hdrs25")},
         "acute.cadss": Observable("cadss", noise="observation.noise.cadss"),

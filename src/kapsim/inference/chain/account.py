@@ -12,7 +12,8 @@ from kapsim.evidence import Parameter
 from kapsim.inference.chain.calibrating import Effort, Posterior
 from kapsim.inference.chain.contest import table
 from kapsim.inference.chain.leave_out import RELIABLE, LeftOut
-from kapsim.inference.chain.posterior import BETWEEN, WITHIN
+from kapsim.inference.chain.new_studies import Scatter
+from kapsim.inference.chain.posterior import BETWEEN
 from kapsim.inference.chain.targets import CRITICAL, Targets
 
 Array = NDArray[np.float64]
@@ -30,6 +31,7 @@ def account(
     left_out: Sequence[LeftOut],
     parameters: Mapping[str, Parameter],
     effort: Effort,
+    new_studies: Mapping[str, Scatter],
     *,
     seed: int,
     variant: str,
@@ -40,16 +42,22 @@ def account(
     ----------
     posterior : Posterior
     left_out : sequence of LeftOut
+        As the model itself predicts them.
     parameters : mapping of str to Parameter
         Registry with the priors.
     effort : Effort
+    new_studies : mapping of str to Scatter
+        By kind of figure.
     seed : int
     variant : str
     """
     from kapsim._version import __version__
     from kapsim.evidence import evidence_hash
 
-    draws, targets = posterior.draws, posterior.targets
+    draws, targets, emulator = posterior.draws, posterior.targets, posterior.emulator
+    fitted = {kind: Scatter(draws.between[:, k], draws.within[:, k]) for k, kind in enumerate(BETWEEN)}
+    scatter = {**fitted, **new_studies}
+    offset = posterior.own.offset / np.maximum(np.hypot(emulator.error, targets.sampling), 1e-12)
     return {
         "made_by": {
             "command": "kapsim calibrate", "kapsim_version": __version__, "evidence_hash": evidence_hash(),
@@ -64,7 +72,8 @@ def account(
             "divergences": draws.divergences,
         },
         "emulator": {
-            "explained": _short(np.median(posterior.emulator.explained)),
+            "explained": _short(np.median(emulator.explained)),
+            "offset": _short(np.sqrt(np.mean(offset**2))),
             "pareto_shape": _short(posterior.shape),
             "weighted_to_the_model": bool(posterior.shape <= RELIABLE),
         },
@@ -74,8 +83,12 @@ def account(
         ],
         "confounded": confounded(draws.names, draws.z),
         "scatter": {
-            kind: {"between_studies": _short(draws.between[:, k].mean()), "within": _short(draws.within[:, k].mean())}
-            for k, kind in enumerate(BETWEEN)
+            kind: {
+                "between_studies": _short(one.between.mean()), "within": _short(one.within.mean()),
+                "between_fitted": _short(fitted[kind].between.mean()),
+                "within_fitted": _short(fitted[kind].within.mean()),
+            }
+            for kind, one in scatter.items()
         },
         "left_out": [
             {
@@ -84,7 +97,7 @@ def account(
             }
             for one in left_out
         ],
-        "held_out": held_out_scores(left_out, targets, draws.between.mean(axis=0), draws.within.mean(axis=0)),
+        "held_out": held_out_scores(left_out, targets, scatter),
         "variants": table(posterior.contestants),
         "failures": list(posterior.failures),
     }  # fmt: skip
@@ -126,19 +139,17 @@ def figures(one: LeftOut, targets: Targets) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def held_out_scores(left_out: Sequence[LeftOut], targets: Targets, between: Array, within: Array) -> dict[str, Any]:
+def held_out_scores(left_out: Sequence[LeftOut], targets: Targets, scatter: Mapping[str, Scatter]) -> dict[str, Any]:
     """Return scores of what was predicted without its own study, studies weighted equally, by kind.
 
     Parameters
     ----------
     left_out : sequence of LeftOut
     targets : Targets
-    between, within : ndarray, shape (kind,)
-        Scatter of studies and figures, which an interval for a new study must hold.
+    scatter : mapping of str to Scatter
+        Of studies and figures by kind, which an interval for a new study must hold.
     """
     found: dict[str, Any] = {}
-    kinds = list(BETWEEN)
-    assert list(WITHIN) == kinds
     for kind in sorted(set(targets.kinds)):
         rows = [
             (one.study, place, mean, sd)
@@ -156,8 +167,8 @@ def held_out_scores(left_out: Sequence[LeftOut], targets: Targets, between: Arra
                            "right": _short(weight @ (seen == targets.observed[at]))}  # fmt: skip
             continue
         error = mean - targets.observed[at]
-        scatter = between[kinds.index(kind)] ** 2 + within[kinds.index(kind)] ** 2
-        width = np.sqrt(sd**2 + scatter + targets.sampling[at] ** 2)
+        beyond = float(np.mean(scatter[kind].between ** 2 + scatter[kind].within ** 2))
+        width = np.sqrt(sd**2 + beyond + targets.sampling[at] ** 2)
         found[kind] = {
             "figures": len(rows), "studies": len(counts), "rmse": _short(np.sqrt(weight @ error**2)),
             "bias": _short(weight @ error), "inside_90": _short(weight @ (np.abs(error) <= _NINETY * width)),

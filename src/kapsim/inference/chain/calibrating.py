@@ -21,6 +21,7 @@ from kapsim.inference.chain.contest import Contestant, scored
 from kapsim.inference.chain.design import PEOPLE, SHARD, Design, candidates, evaluate, spread, with_figures
 from kapsim.inference.chain.emulator import Emulator, fit_emulator
 from kapsim.inference.chain.leave_out import RELIABLE, smoothed
+from kapsim.inference.chain.new_studies import Own
 from kapsim.inference.chain.posterior import BETWEEN, SHORTER, USUAL, Draws, Sampler, Sampling, study_log_likelihood
 from kapsim.inference.chain.screening import MOST, columns, screened
 from kapsim.inference.chain.targets import Targets
@@ -56,7 +57,7 @@ class Effort:
     """
 
     rows: int = 512
-    refined: int = 256
+    refined: int = 320
     rounds: int = 3
     checked: int = 64
     people: int = PEOPLE
@@ -73,6 +74,10 @@ QUICK = Effort(
     rows=64, refined=32, rounds=1, checked=32, people=8, crowd=32, crowded=8, contested=16, shard=32,
     sampling=Sampling(2, 150, 150), again=None,
 )  # fmt: skip
+
+
+#: Part of the rows of a design that must have a figure (that of relapse takes somebody who relapses) for it to stay.
+MOSTLY = 0.95
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,8 @@ class Posterior:
     draws : Draws
     emulator : Emulator
     targets : Targets
+    own : Own
+        The model itself at draws of the emulator's posterior.
     shape : float
         Pareto shape of the weights from the emulator's posterior to the model's own.
     failures : tuple of str
@@ -109,6 +116,7 @@ class Posterior:
     draws: Draws
     emulator: Emulator
     targets: Targets
+    own: Own
     shape: float
     failures: tuple[str, ...]
     contestants: tuple[Contestant, ...] = ()
@@ -211,9 +219,11 @@ def around(every: Sequence[str], draws: Draws, rows: int, seed: int, *, wider: f
 
 
 def sound(design: Design) -> Design:
-    """Return a design without the rows that broke down, and without the figures that some other row does not have."""
-    rows = np.isfinite(design.figures).any(axis=1)
-    kept = np.flatnonzero(np.isfinite(design.figures[rows]).all(axis=0))
+    """Return a design without rows that broke down, figures that many rows lack, and rows that lack one of the rest."""
+    found = np.isfinite(design.figures)
+    whole = found.any(axis=1)
+    kept = np.flatnonzero(found[whole].mean(axis=0) >= MOSTLY)
+    rows = whole & found[:, kept].all(axis=1)
     return replace(design, z=design.z[rows], figures=design.figures[rows][:, kept], targets=design.targets.some(kept))
 
 
@@ -272,20 +282,20 @@ def weighed(
     draws: Draws, emulator: Emulator, targets: Targets, few: Few, checked: Design, seed: int, failures: tuple[str, ...]
 ) -> Posterior:
     """Return the posterior, weighted to the model's own where the weights can be trusted."""
-    z = columns(checked, emulator.names)
-    at = replace_draws(draws, z)
     figures = with_figures(checked, targets) + few.offset
-    own = sum(study_log_likelihood(at, figures, few.sd, targets).values())
-    stand_in = sum(study_log_likelihood(at, np.asarray(emulator(z)), emulator.error, targets).values())
-    difference = np.asarray(own - stand_in, dtype=float)
-    finite = np.where(np.isfinite(difference), difference, -np.inf)
-    weights, shape = smoothed(finite)
+    rows = np.isfinite(figures).all(axis=1)
+    z = columns(checked, emulator.names)[rows]
+    at = replace_draws(draws, z)
+    own = Own(figures[rows], np.asarray(emulator(z)))
+    true = sum(study_log_likelihood(at, own.figures, few.sd, targets).values())
+    stand_in = sum(study_log_likelihood(at, own.emulated, emulator.error, targets).values())
+    weights, shape = smoothed(np.asarray(true - stand_in, dtype=float))
     if shape > RELIABLE:
-        return Posterior(draws, emulator, targets, shape, failures)
+        return Posterior(draws, emulator, targets, own, shape, failures)
     rng = np.random.default_rng([seed, 4])
     share = np.exp(weights - np.logaddexp.reduce(weights))
     chosen = rng.choice(len(z), len(draws.z), p=share / share.sum())
-    return Posterior(replace_draws(draws, z[chosen]), emulator, targets, shape, failures)
+    return Posterior(replace_draws(draws, z[chosen]), emulator, targets, own, shape, failures)
 
 
 def replace_draws(draws: Draws, z: Array) -> Draws:

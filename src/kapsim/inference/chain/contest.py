@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 
 #: Share of rows in which a variant must have a figure that it is scored by.
 _ENOUGH = 0.5
+#: Records of studies that weights are a mean over.
+RESAMPLES = 400
 #: Steps of the weights towards their maximum, and the change at which they stand.
 _MOST_STEPS, _STANDS = 20_000, 1e-10
 
@@ -81,24 +83,35 @@ def contest(name: str, emulator: Emulator, targets: Targets, effort: Sampling, *
     return Contestant(name, tuple(left_out), draws.divergences, float(draws.r_hat.max()))
 
 
-def stacking(densities: Sequence[Mapping[str, float]]) -> Array:
+def stacking(densities: Sequence[Mapping[str, float]], *, resamples: int = RESAMPLES, seed: int = 0) -> Array:
     """Return the weights whose mixture predicts studies best (Yao and others 2018), shape (variant,).
+
+    Variants that predict alike gain nothing by being mixed, so that one record of studies gives all weight to whichever
+    is best by chance. The weights are therefore a mean over other records of studies that might have been (the Bayesian
+    bootstrap): variants that the studies cannot tell apart share theirs.
 
     Parameters
     ----------
     densities : sequence of mapping of str to float
         Log predictive density by study, one mapping a variant.
+    resamples : int
+        Records of studies; 0 takes the studies as they are.
+    seed : int
     """
     studies = list(densities[0])
     table = np.asarray([[one[study] for study in studies] for one in densities])
     likely = np.exp(table - table.max(axis=0))
-    weights = np.full(len(densities), 1.0 / len(densities))
+    counted = np.full((1, len(studies)), 1.0 / len(studies))
+    if resamples:
+        counted = np.random.default_rng([seed, 7]).dirichlet(np.ones(len(studies)), resamples)
+    weights = np.full((len(counted), len(densities)), 1.0 / len(densities))
     for _ in range(_MOST_STEPS):
         # the share that each has in the mixture's density, which never lowers it
-        before, weights = weights, (weights[:, None] * likely / (weights @ likely)).mean(axis=1)
+        before, weights = weights, weights * ((counted / (weights @ likely)) @ likely.T)
         if np.abs(weights - before).max() < _STANDS:
             break
-    return np.asarray(weights / weights.sum())
+    mean = weights.mean(axis=0)
+    return np.asarray(mean / mean.sum())
 
 
 def table(contestants: Sequence[Contestant]) -> list[dict[str, Any]]:

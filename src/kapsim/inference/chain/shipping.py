@@ -19,6 +19,7 @@ from kapsim.inference.chain.calibrating import Posterior
 from kapsim.inference.chain.contest import table
 from kapsim.inference.chain.design import candidates
 from kapsim.inference.chain.leave_out import LeftOut
+from kapsim.inference.chain.new_studies import Scatter
 from kapsim.inference.chain.posterior import BETWEEN, Draws
 from kapsim.validation.cases import Case
 
@@ -65,21 +66,25 @@ def moved(parameter: Parameter, z: float, sd: float) -> dict[str, Any]:
     return _told(parameter.id, float(law.apply(parameter.value, z)), law.sd * sd, z, sd)
 
 
-def scatter(draws: Draws, parameters: Mapping[str, Parameter]) -> list[dict[str, Any]]:
+def scatter(found_by: Scatter | None, draws: Draws, parameters: Mapping[str, Parameter]) -> list[dict[str, Any]]:
     """Return what became of the scatter of means of ratings between studies and within them.
 
     Parameters
     ----------
+    found_by : Scatter or None
+        Of studies left out, in points; None takes that of the studies fitted.
     draws : Draws
     parameters : mapping of str to Parameter
         Registry with the priors, which predictions use and the calibration replaces by its own.
     """
     points = list(BETWEEN).index("points")
+    if found_by is None:
+        found_by = Scatter(draws.between[:, points], draws.within[:, points])
     found = []
-    for name, sampled in ((BETWEEN_STUDY, draws.between), (WITHIN_STUDY, draws.within)):
+    for name, sampled in ((BETWEEN_STUDY, found_by.between), (WITHIN_STUDY, found_by.within)):
         prior = parameters[name]
         assert prior.uncertainty is not None
-        z = np.log(sampled[:, points] / prior.value) / prior.uncertainty.sd
+        z = np.log(sampled / prior.value) / prior.uncertainty.sd
         found.append(moved(prior, float(z.mean()), float(z.std())))
     return found
 
@@ -93,6 +98,7 @@ def calibration(
     posterior: Posterior,
     parameters: Mapping[str, Parameter],
     cases: Sequence[Case],
+    new_studies: Mapping[str, Scatter],
     *,
     seed: int,
 ) -> str:
@@ -105,6 +111,8 @@ def calibration(
         Registry with the priors.
     cases : sequence of Case
         Records that were offered; those with a figure that could be computed were fitted.
+    new_studies : mapping of str to Scatter
+        By kind of figure.
     seed : int
     """
     from kapsim._version import __version__
@@ -123,7 +131,7 @@ def calibration(
             moved(parameters[name], float(draws.z[:, k].mean()), float(draws.z[:, k].std()))
             for k, name in enumerate(draws.names)
         ]
-        + scatter(draws, parameters),
+        + scatter(new_studies.get("points"), draws, parameters),
         "leave_one_study_out": [],
         "sampled": {
             "version": __version__,
