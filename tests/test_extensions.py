@@ -197,6 +197,13 @@ def test_an_extension_that_cannot_be_is_one_line(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("words", [("--with", "own.py"), ("--with=own.py",)])
+def test_an_extension_behind_the_command_is_told_where_it_goes(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = kapsim(tmp_path, "variants", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "kapsim: error: --with goes before the command: kapsim --with FILE.py run PROTOCOL\n"
+
+
 def test_the_command_line_leaves_with_one_line(tmp_path: Path) -> None:
     done = kapsim(tmp_path, "--with", "gone.py", "variants")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

@@ -106,8 +106,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0, 1 where a simulation failed, 2 where something given cannot be used, 130 where interrupted.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if _behind_a_command(given):
+        return _fail("--with goes before the command: kapsim --with FILE.py run PROTOCOL", 2)
     try:
-        app(None if arguments is None else list(arguments), prog_name="kapsim")
+        app(given, prog_name="kapsim")
         sys.stdout.flush()
     except SystemExit as leaving:
         return _after(leaving)
@@ -122,6 +125,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(_system(error), 2)
     return 0
+
+
+def _behind_a_command(given: Sequence[str]) -> bool:
+    """Say whether an extension is named where no command knows the option."""
+    place = 0
+    while place < len(given) and given[place].startswith("-"):
+        place += 2 if given[place] == "--with" else 1
+    return any(word == "--with" or word.startswith("--with=") for word in given[place:])
 
 
 def _after(leaving: SystemExit) -> int:
