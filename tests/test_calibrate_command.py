@@ -11,7 +11,7 @@ import pytest
 from kapsim.cli import main
 from kapsim.evidence.calibration import load_calibration, load_left_out
 from kapsim.evidence.ensemble import load_ensemble
-from kapsim.inference.chain.shipping import BETWEEN_STUDY, WITHIN_STUDY
+from kapsim.inference.chain.shipping import SCATTER
 
 QUICK = ["calibrate", "--quick", "--study", "Murrough"]
 
@@ -35,7 +35,7 @@ def test_every_stage_works_and_a_second_run_takes_up_the_parts(
     ordered = {one["id"]: one["low"] < one["median"] < one["high"] for one in told["parameters"]}
     assert all(ordered.values()), [one for one in told["parameters"] if not ordered[one["id"]]]
     shipped = load_calibration(out / "calibration-chain.yaml")
-    assert [item.id for item in shipped.parameters] == [*names, BETWEEN_STUDY, WITHIN_STUDY]
+    assert [item.id for item in shipped.parameters] == [*names, *(name for pair in SCATTER.values() for name in pair)]
     assert [item.study for item in load_left_out(out / "left-out-chain.yaml")] == ["Murrough 2013"]
     assert list(load_ensemble(out / "ensemble-chain.csv")) == names
     before = (out / "posterior.csv").read_bytes()

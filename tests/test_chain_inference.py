@@ -34,9 +34,8 @@ from kapsim.inference.chain.posterior import (
 from kapsim.inference.chain.sbc import made_up, ranks
 from kapsim.inference.chain.screening import importance, screened
 from kapsim.inference.chain.shipping import (
-    BETWEEN_STUDY,
+    SCATTER,
     SHIPPED_DRAWS,
-    WITHIN_STUDY,
     calibration,
     ensemble,
     moved,
@@ -436,13 +435,14 @@ def test_what_ships_is_read_back(tmp_path: Path) -> None:
     shipped = load_calibration(tmp_path / "chain.yaml")
     assert shipped.sampled is not None
     assert (shipped.sampled.seed, shipped.sampled.draws, shipped.sampled.divergences) == (3, SHIPPED_DRAWS, 2)
-    *chain, between, within = shipped.parameters
+    chain, scattered = shipped.parameters[:3], shipped.parameters[3:]
     assert [item.id for item in chain] == list(found.draws.names)
-    assert (between.id, within.id) == (BETWEEN_STUDY, WITHIN_STUDY)
-    points = list(BETWEEN).index("points")
-    for item, sampled in ((between, found.draws.between), (within, found.draws.within)):
-        assert item.value == pytest.approx(np.exp(np.log(sampled[:, points]).mean()), rel=1e-4)
-        assert item.sd == pytest.approx(np.log(sampled[:, points]).std(), rel=1e-4)
+    assert [item.id for item in scattered] == [name for names in SCATTER.values() for name in names]
+    sides = (found.draws.between, found.draws.within)
+    wide_as = [side[:, list(BETWEEN).index(kind)] for kind in SCATTER for side in sides]
+    for item, sampled in zip(scattered, wide_as, strict=True):
+        assert item.value == pytest.approx(np.exp(np.log(sampled).mean()), rel=1e-4)
+        assert item.sd == pytest.approx(np.log(sampled).std(), rel=1e-4)
     assert shipped.parameters[0].kept == pytest.approx(z[:, 0].std(), rel=1e-4)
     assert load_left_out(tmp_path / "left.yaml")[0].parameters == tuple(chain)
     joint = load_ensemble(tmp_path / "ensemble.csv")
@@ -453,10 +453,11 @@ def test_what_ships_is_read_back(tmp_path: Path) -> None:
     assert together == pytest.approx(0.3 / np.sqrt(0.2), abs=0.05)
     # what studies left out scatter by goes before what the fitted ones do
     wide = Scatter(np.full(9, 6.0), np.full(9, 2.0))
-    text = calibration(found, parameters, (), {"points": wide}, seed=3)
+    text = calibration(found, parameters, (), {"share": wide}, seed=3)
     (tmp_path / "wide.yaml").write_text(text, encoding="utf-8")
-    *_, between, within = load_calibration(tmp_path / "wide.yaml").parameters
-    assert (between.value, within.value) == (pytest.approx(6.0), pytest.approx(2.0))
+    again = {item.id: item.value for item in load_calibration(tmp_path / "wide.yaml").parameters}
+    assert [again[name] for name in SCATTER["share"]] == [pytest.approx(6.0), pytest.approx(2.0)]
+    assert [again[name] for name in SCATTER["points"]] == [scattered[0].value, scattered[1].value]
 
 
 @pytest.mark.parametrize(("text", "said"), [("a,b\n1.0\n", "one column"), ("a,b\n1.0,x\n", "cannot be read")])

@@ -10,7 +10,7 @@ from kapsim.evidence._files import CHAIN_CALIBRATION
 from kapsim.evidence.calibration import load_calibration, load_left_out
 from kapsim.evidence.ensemble import load_ensemble
 from kapsim.inference.chain.design import candidates
-from kapsim.inference.chain.shipping import BETWEEN_STUDY, SHIPPED_DRAWS, WITHIN_STUDY, inputs_hash
+from kapsim.inference.chain.shipping import SCATTER, SHIPPED_DRAWS, inputs_hash
 from kapsim.inference.chain.targets import fitted
 from kapsim.patient.sampling import PATIENTS_PER_DRAW, SPREADS, Keyed, sample_people
 from kapsim.validation.cases import prepare
@@ -25,8 +25,9 @@ def test_it_is_that_of_the_shipped_records_and_priors() -> None:
 
 def test_draws_and_middles_are_of_the_same_parameters() -> None:
     joint = load_ensemble()
-    # what means of ratings scatter is no part of a person's chain
-    assert list(joint) == [item.id for item in SHIPPED.parameters if item.id not in (BETWEEN_STUDY, WITHIN_STUDY)]
+    # what figures of studies scatter is no part of a person's chain
+    scattered = {name for pair in SCATTER.values() for name in pair}
+    assert list(joint) == [item.id for item in SHIPPED.parameters if item.id not in scattered]
     assert set(joint) <= set(candidates(PRIORS))
     assert {len(values) for values in joint.values()} == {SHIPPED_DRAWS}
     assert SHIPPED.sampled is not None

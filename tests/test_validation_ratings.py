@@ -20,7 +20,7 @@ from kapsim.validation.figures import Figure
 from kapsim.validation.groups import GroupKey, enrolment, group_registry
 from kapsim.validation.predictive import predict
 from kapsim.validation.spreads import printed_spread, spread
-from kapsim.validation.study_effect import scatter_of
+from kapsim.validation.study_effect import own_scatter, scatter_of
 from test_validation_figures import MOOD, PARAMETERS, RECORDS, Fake, asked, changed, placebo_of, subject
 from test_validation_figures import ask as figure_of
 
@@ -109,22 +109,23 @@ def test_a_difference_between_arms_of_a_study_has_what_each_arm_has_for_itself()
     found, _, _ = figure_of(asked("difference", against="placebo", definition="symptoms"), Fake())
     assert found.shared == pytest.approx(math.sqrt(2) * OMEGA)
     effect, _, _ = figure_of(asked("standardised_difference", against="placebo", definition="symptoms"), Fake())
-    assert 0.0 < effect.shared < found.shared
+    assert effect.shared == pytest.approx(math.hypot(*own_scatter("effect")))
     record = asked("difference", against="placebo")
     sign = record.model_copy(update={"outcome": record.outcome.model_copy(update={"statistic": "sign"})})
     assert figure_of(sign, Fake())[0].shared == 0.0
 
 
-def test_a_share_moves_by_those_who_stand_near_the_cut() -> None:
-    record, fake = asked("response", unit="%", against=None), Fake()
-    found, _, arm = figure_of(record, fake)
-    before, after = fake.at(arm, "madrs", 0), fake.at(arm, "madrs", 24)
-    apart = [
-        100 * ((after - size <= 0.5 * before).mean(-1) - (after + size <= 0.5 * before).mean(-1)).mean()
-        for size in (TAU, OMEGA)
-    ]
-    assert found.shared == pytest.approx(0.5 * math.hypot(*apart))
-    # a percent change is a ratio, and moves on its logarithm
+def test_a_share_scatters_by_its_own_on_the_scale_of_logits() -> None:
+    found, _, _ = figure_of(asked("response", unit="%", against=None), Fake())
+    share = float(found.join(*found.parts).mean()) / 100
+    assert 0.05 < share < 0.95
+    size = 1e-3 * math.hypot(*own_scatter("share"))
+    moved = 1 / (1 + math.exp(-math.log(share / (1 - share)) - size))
+    assert found.shared == pytest.approx(1e5 * (moved - share), rel=1e-3)
+
+
+def test_a_percent_change_is_a_ratio_and_moves_on_its_logarithm() -> None:
+    fake = Fake()
     found, _, arm = figure_of(asked("percent_change", unit="%", against="baseline"), fake)
     level = fake.at(arm, "madrs", 24).mean(-1)
     ratios = [np.log((level + size) / (level - size)).mean() for size in (TAU, OMEGA)]

@@ -2,8 +2,9 @@
 
 Site, region and setting move every arm after the start by the same amount, of the size by which changes of the MADRS
 differ between studies of one treatment. Raters, drop-out and models of missing ratings move each arm by its own. A
-figure moves by what its statistic makes of that: a mean by all of it, a share by how many stand near the cut, a
-difference between arms only by what each has for itself.
+figure moves by what its statistic makes of that: a mean by all of it, a difference between arms only by what each has
+for itself. Shares of people and standardised differences scatter more than means moved like that would make them,
+because studies differ in whom they take in and how they count, too: theirs is found of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from kapsim.validation.predictive import transformed
 from kapsim.validation.subject import Ask, Figure
 
 Array = NDArray[np.float64]
+
+_ALL = 100.0
 
 
 class Scatter(NamedTuple):
@@ -61,6 +64,18 @@ def scatter_of(scale: str) -> Scatter:
     return Scatter(between * share, within * share)
 
 
+def own_scatter(kind: str) -> Scatter:
+    """Return how far figures of a kind scatter beyond sampling.
+
+    Parameters
+    ----------
+    kind : str
+        ``share`` (on the scale of logits) or ``effect`` (standard deviations).
+    """
+    parameters = load_parameters()
+    return Scatter(*(parameters[f"observation.mood.{part}_study_{kind}"].value for part in ("between", "within")))
+
+
 def shared_by_ratings(build: Callable[[Ask], Figure], ask: Ask) -> float:
     """Return the standard deviation that a figure of ratings has beyond sampling, on the scale of errors.
 
@@ -71,6 +86,16 @@ def shared_by_ratings(build: Callable[[Ask], Figure], ask: Ask) -> float:
     ask : callable
         The answers, as `figure` takes them.
     """
+    found = build(ask)
+    if found.scale in ("share", "effect"):
+        size = math.hypot(*own_scatter(found.scale))
+        if found.scale == "effect":
+            return size
+        shares = np.asarray(found.join(*found.parts)) / _ALL
+        known = shares[np.isfinite(shares)]
+        # the slope of a share in its logit; nobody may have entered a phase
+        return _ALL * float(known.mean() * (1.0 - known.mean())) * size if known.size else 0.0
+
     arms: dict[Arm, None] = {}
 
     def noted(arm: Arm, want: Want) -> Array:
@@ -92,8 +117,8 @@ def shared_by_ratings(build: Callable[[Ask], Figure], ask: Ask) -> float:
         worse, better = (build(answer(sign)) for sign in (1.0, -1.0))
         with np.errstate(invalid="ignore", divide="ignore"):
             apart = transformed(worse, worse.join(*worse.parts)) - transformed(better, better.join(*better.parts))
-        known = apart[np.isfinite(apart)]
-        return 0.5 * abs(float(known.mean())) if known.size else 0.0
+        finite = apart[np.isfinite(apart)]
+        return 0.5 * abs(float(finite.mean())) if finite.size else 0.0
 
     common = moved(lambda arm: True, lambda scatter: scatter.between)
     own = [moved(one.__eq__, lambda scatter: scatter.within) for one in tuple(arms)]

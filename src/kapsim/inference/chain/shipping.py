@@ -28,8 +28,12 @@ Array = NDArray[np.float64]
 #: Draws of the ensemble that ships.
 SHIPPED_DRAWS = 500
 _DIGITS = 6
-#: Parameters of prediction that the calibration finds beside those of the chain.
-BETWEEN_STUDY, WITHIN_STUDY = "observation.mood.between_study", "observation.mood.within_study"
+#: Parameters of prediction that the calibration finds beside those of the chain: what studies share, and what figures
+#: of one scatter besides, by kind of figure.
+SCATTER = {
+    kind: (f"observation.mood.between_study{end}", f"observation.mood.within_study{end}")
+    for kind, end in (("points", ""), ("share", "_share"), ("effect", "_effect"))
+}
 
 
 def inputs_hash(parameters: Mapping[str, Parameter], cases: Sequence[Case]) -> str:
@@ -66,26 +70,28 @@ def moved(parameter: Parameter, z: float, sd: float) -> dict[str, Any]:
     return _told(parameter.id, float(law.apply(parameter.value, z)), law.sd * sd, z, sd)
 
 
-def scatter(found_by: Scatter | None, draws: Draws, parameters: Mapping[str, Parameter]) -> list[dict[str, Any]]:
-    """Return what became of the scatter of means of ratings between studies and within them.
+def scatter(
+    new_studies: Mapping[str, Scatter], draws: Draws, parameters: Mapping[str, Parameter]
+) -> list[dict[str, Any]]:
+    """Return what became of the scatter of figures between studies and within them.
 
     Parameters
     ----------
-    found_by : Scatter or None
-        Of studies left out, in points; None takes that of the studies fitted.
+    new_studies : mapping of str to Scatter
+        Of studies left out, by kind of figure; where a kind has none, that of the studies fitted is taken.
     draws : Draws
     parameters : mapping of str to Parameter
         Registry with the priors, which predictions use and the calibration replaces by its own.
     """
-    points = list(BETWEEN).index("points")
-    if found_by is None:
-        found_by = Scatter(draws.between[:, points], draws.within[:, points])
     found = []
-    for name, sampled in ((BETWEEN_STUDY, found_by.between), (WITHIN_STUDY, found_by.within)):
-        prior = parameters[name]
-        assert prior.uncertainty is not None
-        z = np.log(sampled / prior.value) / prior.uncertainty.sd
-        found.append(moved(prior, float(z.mean()), float(z.std())))
+    for kind, names in SCATTER.items():
+        place = list(BETWEEN).index(kind)
+        one = new_studies.get(kind, Scatter(draws.between[:, place], draws.within[:, place]))
+        for name, sampled in zip(names, (one.between, one.within), strict=True):
+            prior = parameters[name]
+            assert prior.uncertainty is not None
+            z = np.log(sampled / prior.value) / prior.uncertainty.sd
+            found.append(moved(prior, float(z.mean()), float(z.std())))
     return found
 
 
@@ -131,7 +137,7 @@ def calibration(
             moved(parameters[name], float(draws.z[:, k].mean()), float(draws.z[:, k].std()))
             for k, name in enumerate(draws.names)
         ]
-        + scatter(new_studies.get("points"), draws, parameters),
+        + scatter(new_studies, draws, parameters),
         "leave_one_study_out": [],
         "sampled": {
             "version": __version__,
