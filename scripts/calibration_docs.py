@@ -93,9 +93,9 @@ def together(account: dict[str, Any]) -> str:
     points = account["scatter"]["points"]
     return (
         f"{known} {learned} of {len(account['parameters'])} keep less than three quarters of their width. "
-        f"Studies left out scatter around the model by {points['between_studies']:.1f} points between them and "
-        f"{points['within']:.1f} within them, beyond sampling (the studies fitted, around the emulator, by "
-        f"{points['between_fitted']:.1f} and {points['within_fitted']:.1f})."
+        f"Figures in points of studies left out scatter around the model by {points['between_studies']:.1f} points "
+        f"between studies, {points['between_arms']:.1f} between arms of one, and {points['within']:.1f} besides, "
+        "beyond sampling."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,16 @@ def some_targets(kinds: tuple[str, ...], studies: tuple[str, ...], seed: int = 0
     observed = rng.standard_normal(len(kinds))
     observed = np.where(np.asarray(kinds) == "sign", np.sign(observed), observed)
     keys = tuple(f"record:{k}" for k in range(len(kinds)))
-    return Targets(keys, studies, kinds, observed, rng.uniform(0.5, 1.5, len(kinds)))
+    arms = tuple(f"{study}{k // 2 % 2}" for k, study in enumerate(studies))
+    return Targets(
+        keys, studies, kinds, arms, np.zeros(len(kinds), dtype=bool), observed, rng.uniform(0.5, 1.5, len(kinds))
+    )
+
+
+def alone(studies: tuple[str, ...], kinds: tuple[str, ...], observed: Array, sampling: Array) -> Targets:
+    """Targets of which each is of an arm of its own."""
+    each = tuple(f"r:{k}" for k in range(len(kinds)))
+    return Targets(each, studies, kinds, each, np.zeros(len(kinds), dtype=bool), observed, sampling)
 
 
 def linear(slopes: Array, error: float = 0.1) -> Emulator:
@@ -194,20 +204,24 @@ def test_screening_finds_what_moves_the_figures() -> None:
 
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=15, deadline=None)
-def test_a_study_effect_is_integrated_out_as_a_covariance_says(seed: int) -> None:
+def test_effects_of_studies_and_arms_are_integrated_out_as_a_covariance_says(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    targets = some_targets(("points", "points", "share", "points", "points"), ("a", "a", "a", "b", "a"), seed)
-    predicted, error = rng.standard_normal(5), rng.uniform(0.0, 0.5, 5)
-    between, within = rng.uniform(0.1, 2.0, len(BETWEEN)), rng.uniform(0.1, 1.0, len(BETWEEN))
+    kinds, studies = ("points",) * 4 + ("share",) * 2 + ("points",) * 4, ("a",) * 6 + ("b",) * 2 + ("a",) * 2
+    targets = some_targets(kinds, studies, seed)
+    # of one arm: 0, 1 and 8; a difference between arms: 9
+    targets = replace(targets, arms=("x", "x", "y", "y", "x", "y", "x", "y", "x", "x"), apart=np.arange(10) == 9)
+    predicted, error = rng.standard_normal(10), rng.uniform(0.0, 0.5, 10)
+    between, arms, within = (rng.uniform(0.1, 2.0, len(BETWEEN)) for _ in range(3))
     shared = blocks(targets)
-    found = block_log_likelihood(predicted, error, between, within, targets, shared, np)
-    kinds = list(BETWEEN)
-    for k, study in enumerate(shared.study):
-        at = shared.normal[shared.block == k]
-        assert {targets.studies[place] for place in at} == {study}
-        kind = kinds.index(targets.kinds[at[0]])
-        own = targets.sampling[at] ** 2 + error[at] ** 2 + within[kind] ** 2
-        covariance = np.diag(own) + between[kind] ** 2
+    found = block_log_likelihood(predicted, error, (between, arms, within), targets, shared, np)
+    assert shared.study == ("a", "a", "b")
+    for k, at in enumerate(([0, 1, 2, 3, 8, 9], [4, 5], [6, 7])):
+        kind = list(BETWEEN).index(targets.kinds[at[0]])
+        apart, arm = targets.apart[at], np.asarray(targets.arms)[at]
+        covariance = np.diag(targets.sampling[at] ** 2 + error[at] ** 2 + within[kind] ** 2)
+        covariance += np.where(apart[:, None] | apart, 0.0, between[kind] ** 2)
+        same = (arm[:, None] == arm) & (apart[:, None] == apart)
+        covariance += same * np.where(apart, 2.0, 1.0) * arms[kind] ** 2
         expected = multivariate_normal(predicted[at], covariance).logpdf(targets.observed[at])
         assert found[k] == pytest.approx(expected)
 
@@ -216,7 +230,7 @@ def test_the_three_outcomes_of_a_sign_have_probabilities_that_sum_to_one() -> No
     for predicted in (-3.0, 0.0, 2.5):
         total = 0.0
         for seen in (-1.0, 0.0, 1.0):
-            targets = Targets(("r:0",), ("a",), ("sign",), np.array([seen]), np.ones(1))
+            targets = alone(("a",), ("sign",), np.array([seen]), np.ones(1))
             args = (np.array([predicted]), np.array([0.3]), targets, blocks(targets), norm.cdf, np)
             total += float(np.exp(sign_log_likelihood(*args))[0])
         assert total == pytest.approx(1.0)
@@ -231,10 +245,8 @@ def test_the_posterior_of_a_line_is_that_of_the_formula() -> None:
     slopes = np.zeros((2, count))
     slopes[0] = 1.0
     studies = tuple(f"s{k}" for k in range(count))
-    targets = Targets(
-        tuple(f"r:{k}" for k in range(count)), studies, ("effect",) * count,
-        0.8 + 0.2 * np.random.default_rng(5).standard_normal(count), np.full(count, 0.2),
-    )  # fmt: skip
+    found = 0.8 + 0.2 * np.random.default_rng(5).standard_normal(count)
+    targets = alone(studies, ("effect",) * count, found, np.full(count, 0.2))
     draws = Sampler(linear(slopes, 0.0), targets, SHORT)(seed=1)
     assert draws.r_hat.max() < 1.05
     assert draws.divergences < 20
@@ -250,7 +262,7 @@ def test_a_study_left_out_is_predicted_by_the_others() -> None:
     slopes = np.ones((1, 12))
     studies = tuple(f"s{k // 2}" for k in range(12))
     observed = np.random.default_rng(6).normal(0.5, 0.3, 12)
-    targets = Targets(tuple(f"r:{k}" for k in range(12)), studies, ("effect",) * 12, observed, np.full(12, 0.3))
+    targets = alone(studies, ("effect",) * 12, observed, np.full(12, 0.3))
     emulator = linear(slopes, 0.05)
     sampler = Sampler(emulator, targets, SHORT)
     draws = sampler(seed=2)
@@ -281,12 +293,13 @@ def test_studies_left_out_are_predicted_by_the_model_and_not_by_its_emulator() -
     np.testing.assert_allclose(found.sd, own.figures[:, :2].std(axis=0, ddof=1))
 
 
-@pytest.mark.parametrize(("between", "within"), [(4.0, 0.5), (0.5, 2.0)])
-def test_the_scatter_of_studies_left_out_is_found(between: float, within: float) -> None:
+@pytest.mark.parametrize(("between", "arms", "within"), [(4.0, 0.5, 0.5), (0.5, 3.0, 0.5), (1.0, 0.5, 2.0)])
+def test_the_scatter_of_studies_left_out_is_found(between: float, arms: float, within: float) -> None:
     rng = np.random.default_rng(21)
     studies = tuple(f"s{k // 4}" for k in range(240))
     targets = some_targets(("points",) * 240, studies, seed=22)
-    shared = np.repeat(between * rng.standard_normal(60), 4)
+    # two arms a study, two figures an arm
+    shared = np.repeat(between * rng.standard_normal(60), 4) + np.repeat(arms * rng.standard_normal(120), 2)
     error = shared + within * rng.standard_normal(240) + targets.sampling * rng.standard_normal(240)
     # draws of the model that hang together in a study: part of the prediction, no scatter of studies
     figures = np.repeat(0.8 * rng.standard_normal((400, 60)), 4, axis=1)
@@ -299,11 +312,12 @@ def test_the_scatter_of_studies_left_out_is_found(between: float, within: float)
     own = Own(figures, figures)
     found = scatter_of_new_studies(left, targets, own, "points")
     assert found is not None
-    assert min(found.between.min(), found.within.min()) > 0.0
-    for sampled, truth in ((found.between, between), (found.within, within)):
+    assert min(found.between.min(), found.arms.min(), found.within.min()) > 0.0
+    for sampled, truth in ((found.between, between), (found.arms, arms), (found.within, within)):
         low, high = np.quantile(sampled, [0.005, 0.995])
         assert low < truth < high
-        assert high - low < 2.5
+        assert high - low < 3.5
+    np.testing.assert_allclose(found.own, np.sqrt(found.arms**2 + found.within**2))
     assert scatter_of_new_studies(left[:2], targets, own, "points") is None
     assert list(scatter_by_kind(left, targets, own)) == ["points"]
 
@@ -401,7 +415,7 @@ def posterior(z: Array) -> Posterior:
     names = ("plasticity.bdnf_gain", "mind.relaxation", "mood.weight.neurogenesis")
     scatter = np.random.default_rng(12).uniform(1.0, 4.0, (len(z), len(BETWEEN)))
     emulator, targets = linear(np.ones((3, 2))), some_targets(("points",) * 2, ("a", "b"))
-    draws = Draws(names, z, scatter, scatter, np.full(3, 1.01), np.full(3, 400.0), 2)
+    draws = Draws(names, z, scatter, scatter, scatter, np.full(3, 1.01), np.full(3, 400.0), 2)
     return Posterior(draws, emulator, targets, Own(np.zeros((4, 2)), np.zeros((4, 2))), 0.4, ())
 
 
@@ -438,7 +452,7 @@ def test_what_ships_is_read_back(tmp_path: Path) -> None:
     chain, scattered = shipped.parameters[:3], shipped.parameters[3:]
     assert [item.id for item in chain] == list(found.draws.names)
     assert [item.id for item in scattered] == [name for names in SCATTER.values() for name in names]
-    sides = (found.draws.between, found.draws.within)
+    sides = (found.draws.between, np.hypot(found.draws.arms, found.draws.within))
     wide_as = [side[:, list(BETWEEN).index(kind)] for kind in SCATTER for side in sides]
     for item, sampled in zip(scattered, wide_as, strict=True):
         assert item.value == pytest.approx(np.exp(np.log(sampled).mean()), rel=1e-4)
@@ -452,7 +466,7 @@ def test_what_ships_is_read_back(tmp_path: Path) -> None:
     together = np.corrcoef(joint["plasticity.bdnf_gain"], joint["mind.relaxation"])[0, 1]
     assert together == pytest.approx(0.3 / np.sqrt(0.2), abs=0.05)
     # what studies left out scatter by goes before what the fitted ones do
-    wide = Scatter(np.full(9, 6.0), np.full(9, 2.0))
+    wide = Scatter(np.full(9, 6.0), np.full(9, 1.2), np.full(9, 1.6))
     text = calibration(found, parameters, (), {"share": wide}, seed=3)
     (tmp_path / "wide.yaml").write_text(text, encoding="utf-8")
     again = {item.id: item.value for item in load_calibration(tmp_path / "wide.yaml").parameters}
@@ -528,7 +542,7 @@ def test_variants_are_scored_by_the_figures_that_all_have() -> None:
     """One is the standard chain, one is off by a constant that the records refuse, and one lacks a figure."""
     rng = np.random.default_rng(14)
     kinds, studies = ("effect",) * 6, tuple(f"s{k // 2}" for k in range(6))
-    targets = Targets(tuple(f"r:{k}" for k in range(6)), studies, kinds, np.zeros(6), np.full(6, 0.2))
+    targets = alone(studies, kinds, np.zeros(6), np.full(6, 0.2))
     emulator, z = linear(0.1 * np.ones((1, 6)), 0.02), rng.standard_normal((16, 1))
     figures = np.asarray(emulator(z))
     near = Design(("p0",), z, figures, targets)
@@ -551,5 +565,5 @@ def test_variants_are_scored_by_the_figures_that_all_have() -> None:
 
 
 def test_draws_carry_their_names() -> None:
-    draws = Draws(("a",), np.zeros((1, 1)), np.zeros((1, 4)), np.zeros((1, 4)), np.ones(1), np.ones(1), 0)
+    draws = Draws(("a",), np.zeros((1, 1)), *(np.zeros((1, 4)),) * 3, np.ones(1), np.ones(1), 0)
     assert len(draws.names) == draws.z.shape[1]

@@ -55,7 +55,9 @@ def account(
     from kapsim.evidence import evidence_hash
 
     draws, targets, emulator = posterior.draws, posterior.targets, posterior.emulator
-    fitted = {kind: Scatter(draws.between[:, k], draws.within[:, k]) for k, kind in enumerate(BETWEEN)}
+    fitted = {
+        kind: Scatter(draws.between[:, k], draws.arms[:, k], draws.within[:, k]) for k, kind in enumerate(BETWEEN)
+    }
     scatter = {**fitted, **new_studies}
     offset = posterior.own.offset / np.maximum(np.hypot(emulator.error, targets.sampling), 1e-12)
     return {
@@ -84,9 +86,12 @@ def account(
         "confounded": confounded(draws.names, draws.z),
         "scatter": {
             kind: {
-                "between_studies": _short(one.between.mean()), "within": _short(one.within.mean()),
-                "between_fitted": _short(fitted[kind].between.mean()),
-                "within_fitted": _short(fitted[kind].within.mean()),
+                "between_studies": _short(one.between.mean()), "between_arms": _short(one.arms.mean()),
+                "within": _short(one.within.mean()),
+                "fitted": {
+                    "between_studies": _short(fitted[kind].between.mean()),
+                    "between_arms": _short(fitted[kind].arms.mean()), "within": _short(fitted[kind].within.mean()),
+                },
             }
             for kind, one in scatter.items()
         },
@@ -167,7 +172,10 @@ def held_out_scores(left_out: Sequence[LeftOut], targets: Targets, scatter: Mapp
                            "right": _short(weight @ (seen == targets.observed[at]))}  # fmt: skip
             continue
         error = mean - targets.observed[at]
-        beyond = float(np.mean(scatter[kind].between ** 2 + scatter[kind].within ** 2))
+        between, arms, within = (
+            np.mean(part**2) for part in (scatter[kind].between, scatter[kind].arms, scatter[kind].within)
+        )
+        beyond = np.where(targets.apart[at], 2.0 * arms, between + arms) + within
         width = np.sqrt(sd**2 + beyond + targets.sampling[at] ** 2)
         found[kind] = {
             "figures": len(rows), "studies": len(counts), "rmse": _short(np.sqrt(weight @ error**2)),

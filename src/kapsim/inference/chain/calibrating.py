@@ -301,4 +301,4 @@ def weighed(
 def replace_draws(draws: Draws, z: Array) -> Draws:
     """Return draws at other settings; what studies scatter stays at the draws that come first."""
     rows = np.arange(len(z)) % len(draws.z)
-    return replace(draws, z=z, between=draws.between[rows], within=draws.within[rows])
+    return replace(draws, z=z, between=draws.between[rows], arms=draws.arms[rows], within=draws.within[rows])

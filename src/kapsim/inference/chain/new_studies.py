@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.inference.chain.leave_out import LeftOut
-from kapsim.inference.chain.posterior import BETWEEN, WITHIN
+from kapsim.inference.chain.posterior import ARMS, BETWEEN, WITHIN
 from kapsim.inference.chain.targets import Targets
 
 Array = NDArray[np.float64]
 
 #: Values of each standard deviation that are tried, up to so many scales of its prior.
-_STEPS, _FARTHEST = 41, 5.0
+_STEPS, _FARTHEST = 21, 5.0
 #: Fewer studies than this say nothing of how studies scatter.
 _FEWEST = 3
 
@@ -45,16 +45,22 @@ class Own:
 
 @dataclass(frozen=True)
 class Scatter:
-    """What studies of one kind of figure share, and what their figures scatter besides.
+    """What studies of one kind of figure share, what their arms share besides, and what single figures scatter.
 
     Parameters
     ----------
-    between, within : ndarray, shape (draw,)
+    between, arms, within : ndarray, shape (draw,)
         Standard deviations on the scale of the kind.
     """
 
     between: Array
+    arms: Array
     within: Array
+
+    @property
+    def own(self) -> Array:
+        """What a figure of one arm scatters around its study, shape (draw,)."""
+        return np.hypot(self.arms, self.within)
 
 
 def by_the_model(left_out: Sequence[LeftOut], own: Own) -> list[LeftOut]:
@@ -94,8 +100,10 @@ def scatter_of_new_studies(
     """
     kinds = np.asarray(targets.kinds)
     steps = np.linspace(0.0, _FARTHEST, _STEPS)
-    between, within = (part.ravel() for part in np.meshgrid(steps * BETWEEN[kind], steps * WITHIN[kind]))
-    density = -0.5 * ((between / BETWEEN[kind]) ** 2 + (within / WITHIN[kind]) ** 2)
+    scales = np.asarray([prior[kind] for prior in (BETWEEN, ARMS, WITHIN)])
+    tried = np.stack([part.ravel() for part in np.meshgrid(steps, steps, steps)], axis=1)
+    density = -0.5 * (tried**2).sum(axis=1)
+    between, arms, within = (tried * scales).T ** 2
     studies = 0
     for one in left_out:
         mine = kinds[one.places] == kind
@@ -105,7 +113,16 @@ def scatter_of_new_studies(
         places = one.places[mine]
         known = np.atleast_2d(np.cov(own.figures[:, places], rowvar=False)) + np.diag(targets.sampling[places] ** 2)
         residual = targets.observed[places] - one.predicted[mine]
-        every = known + (within**2)[:, None, None] * np.eye(len(places)) + (between**2)[:, None, None]
+        arm, apart = np.asarray(targets.arms)[places], targets.apart[places]
+        # a difference has the effects of two arms in it, and none of what they share
+        same = ((arm[:, None] == arm) & (apart[:, None] == apart)) * np.where(apart, 2.0, 1.0)
+        common = ~(apart[:, None] | apart)
+        every = (
+            known
+            + between[:, None, None] * common
+            + arms[:, None, None] * same
+            + within[:, None, None] * np.eye(len(places))
+        )
         quadratic = np.einsum("i,kij,j->k", residual, np.linalg.inv(every), residual)
         density = density - 0.5 * (quadratic + np.linalg.slogdet(every)[1])
     if studies < _FEWEST:
@@ -113,8 +130,8 @@ def scatter_of_new_studies(
     share = np.exp(density - density.max())
     chosen = np.random.default_rng([seed, 5]).choice(len(share), draws, p=share / share.sum())
     # within a step of the grid any value is as good: none is exactly zero, so that all have a logarithm
-    jitter = np.random.default_rng([seed, 6]).random((2, draws)) * steps[1]
-    return Scatter(between[chosen] + jitter[0] * BETWEEN[kind], within[chosen] + jitter[1] * WITHIN[kind])
+    jitter = np.random.default_rng([seed, 6]).random((draws, 3)) * steps[1]
+    return Scatter(*((tried[chosen] + jitter) * scales).T)
 
 
 def scatter_by_kind(left_out: Sequence[LeftOut], targets: Targets, own: Own, *, seed: int = 0) -> dict[str, Scatter]:

@@ -1,9 +1,10 @@
 """Joint posterior of the free parameters and of how much studies and figures scatter, by Hamiltonian Monte Carlo.
 
-Observed minus emulated figure is normal. Its variance holds the sampling error, the emulator's own error, what
-figures of a study scatter beyond both, and what a study shares over all its figures of one kind (site, region, raters,
-who is enrolled), which is integrated out. A sign is right with the probability that a study of its size would report
-it.
+Observed minus emulated figure is normal. Its variance holds the sampling error, the emulator's own error, what single
+figures scatter beyond both, what all figures of one kind of an arm share (a treatment works better in one trial than in
+another: the heterogeneity of treatment effects between trials), and what a study shares over its arms (site, region,
+raters, who is enrolled). The last two are integrated out. A difference between arms has no part in what they share,
+and the effects of two arms in it. A sign is right with the probability that a study of its size would report it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from kapsim.inference.chain.targets import CRITICAL, Targets
 
 Array = NDArray[np.float64]
 
-#: Kinds whose errors are normal, and the scales of the half-normal priors of what studies share and of what their
-#: figures scatter besides: points of the MADRS, logarithms, logits of shares, standard deviations.
+#: Kinds whose errors are normal, and the scales of the half-normal priors of what studies share, of what their arms
+#: share besides, and of what single figures scatter besides: points of the MADRS, logarithms, logits of shares,
+#: standard deviations.
 BETWEEN: Mapping[str, float] = {"points": 3.0, "ratio": 0.25, "share": 0.6, "effect": 0.3, "spread": 0.15}
+ARMS: Mapping[str, float] = {"points": 2.0, "ratio": 0.2, "share": 0.4, "effect": 0.2, "spread": 0.1}
 WITHIN: Mapping[str, float] = {"points": 1.5, "ratio": 0.15, "share": 0.3, "effect": 0.15, "spread": 0.1}
 _LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
@@ -41,11 +44,14 @@ SHORTER = Sampling(2, 300, 300)
 
 
 class Blocks(NamedTuple):
-    """Figures by the study and kind that they share an effect with; figures without a normal error stand apart."""
+    """Figures by arm and kind, and arms by study: whom they share effects with. Signs stand apart."""
 
     normal: NDArray[np.int64]  # places of figures with a normal error
     kind: NDArray[np.int64]  # of each, in the order of `BETWEEN`
-    block: NDArray[np.int64]  # of each
+    arm: NDArray[np.int64]  # of each
+    arm_kind: NDArray[np.int64]  # of each arm
+    arms_in: NDArray[np.float64]  # of each arm: 2 where its figures are differences between two, else 1
+    block: NDArray[np.int64]  # of each arm
     block_kind: NDArray[np.int64]  # of each block
     study: tuple[str, ...]  # of each block
     signs: NDArray[np.int64]  # places of signs
@@ -61,8 +67,8 @@ class Draws:
         Free parameters.
     z : ndarray, shape (draw, parameter)
         Standard deviates of their priors.
-    between, within : ndarray, shape (draw, kind)
-        In the order of `BETWEEN`.
+    between, arms, within : ndarray, shape (draw, kind)
+        What studies share, what arms share besides, what single figures scatter besides, in the order of `BETWEEN`.
     r_hat, effective : ndarray, shape (parameter,)
         Convergence of the chains, and the number of independent draws that they amount to.
     divergences : int
@@ -71,6 +77,7 @@ class Draws:
     names: tuple[str, ...]
     z: Array
     between: Array
+    arms: Array
     within: Array
     r_hat: Array
     effective: Array
@@ -81,44 +88,82 @@ def blocks(targets: Targets) -> Blocks:
     """Return how figures hang together."""
     kinds = list(BETWEEN)
     normal = np.asarray([k for k, kind in enumerate(targets.kinds) if kind in BETWEEN], dtype=np.int64)
-    labels = [(targets.studies[k], targets.kinds[k]) for k in normal]
-    every = list(dict.fromkeys(labels))
+    labels = [(targets.studies[k], targets.kinds[k], targets.arms[k], bool(targets.apart[k])) for k in normal]
+    arms = list(dict.fromkeys(labels))
+    studies = list(dict.fromkeys((study, kind) for study, kind, *_ in arms))
     return Blocks(
         normal=normal,
-        kind=np.asarray([kinds.index(kind) for _, kind in labels], dtype=np.int64),
-        block=np.asarray([every.index(label) for label in labels], dtype=np.int64),
-        block_kind=np.asarray([kinds.index(kind) for _, kind in every], dtype=np.int64),
-        study=tuple(study for study, _ in every),
+        kind=np.asarray([kinds.index(kind) for _, kind, *_ in labels], dtype=np.int64),
+        arm=np.asarray([arms.index(label) for label in labels], dtype=np.int64),
+        arm_kind=np.asarray([kinds.index(kind) for _, kind, *_ in arms], dtype=np.int64),
+        arms_in=np.asarray([2.0 if apart else 1.0 for *_, apart in arms]),
+        block=np.asarray([studies.index((study, kind)) for study, kind, *_ in arms], dtype=np.int64),
+        block_kind=np.asarray([kinds.index(kind) for _, kind in studies], dtype=np.int64),
+        study=tuple(study for study, _ in studies),
         signs=np.asarray([k for k, kind in enumerate(targets.kinds) if kind == "sign"], dtype=np.int64),
     )
 
 
 def block_log_likelihood(
-    predicted: Any, error: Any, between: Any, within: Any, targets: Targets, shared: Blocks, space: Any
+    predicted: Any, error: Any, scatter: tuple[Any, Any, Any], targets: Targets, shared: Blocks, space: Any
 ) -> Any:
-    """Return the log likelihood of each block of figures, study effects integrated out, shape (block,).
+    """Return the log likelihood of each block of figures, effects of studies and arms integrated out, shape (block,).
 
     Parameters
     ----------
     predicted : array, shape (figure,)
     error : array, shape (figure,)
         Standard deviation of the prediction itself.
-    between, within : array, shape (kind,)
+    scatter : tuple of array, shape (kind,)
+        Standard deviations between studies, between arms of one, and of single figures.
     targets : Targets
     shared : Blocks
     space : module
         numpy or jax.numpy.
     """
-    at, size = shared.normal, len(shared.study)
+    between, arms, within = scatter
+    at = shared.normal
     residual = targets.observed[at] - predicted[at]
     variance = targets.sampling[at] ** 2 + error[at] ** 2 + within[shared.kind] ** 2
-    member = (shared.block[None, :] == np.arange(size)[:, None]).astype(float)
-    precision, tau2 = member @ (1.0 / variance), between[shared.block_kind] ** 2
-    pull = member @ (residual / variance)
-    # one shared effect with variance tau2 added to independent errors: the rank-one formulas
-    quadratic = member @ (residual**2 / variance) - tau2 * pull**2 / (1.0 + tau2 * precision)
-    determinant = member @ space.log(variance) + space.log1p(tau2 * precision)
-    return -0.5 * (quadratic + determinant + member.sum(axis=1) * _LOG_TWO_PI)
+    member = (shared.arm[None, :] == np.arange(len(shared.block))[:, None]).astype(float)
+    figures = _summed(member, residual, variance, space)
+    own = _with_effect(figures, shared.arms_in * arms[shared.arm_kind] ** 2, space)
+    # what a study shares is no part of a difference between its arms
+    common = (shared.block[None, :] == np.arange(len(shared.study))[:, None]).astype(float)
+    together = common * (shared.arms_in == 1.0)
+    every = _Sums(together @ own.precision, together @ own.pull, common @ own.quadratic, common @ own.determinant)
+    whole = _with_effect(every, between[shared.block_kind] ** 2, space)
+    return -0.5 * (whole.quadratic + whole.determinant + common @ member.sum(axis=1) * _LOG_TWO_PI)
+
+
+class _Sums(NamedTuple):
+    """Of groups of normal figures: precision, residuals by their precision, quadratic form, log determinant."""
+
+    precision: Any
+    pull: Any
+    quadratic: Any
+    determinant: Any
+
+
+def _summed(member: Any, residual: Any, variance: Any, space: Any) -> _Sums:
+    """Return the sums of independent figures by group, shape (group,)."""
+    return _Sums(
+        member @ (1.0 / variance),
+        member @ (residual / variance),
+        member @ (residual**2 / variance),
+        member @ space.log(variance),
+    )
+
+
+def _with_effect(sums: _Sums, variance: Any, space: Any) -> _Sums:
+    """Return the sums of groups whose figures share an effect of this variance: the rank-one formulas."""
+    grown = 1.0 + variance * sums.precision
+    return _Sums(
+        sums.precision / grown,
+        sums.pull / grown,
+        sums.quadratic - variance * sums.pull**2 / grown,
+        sums.determinant + space.log(grown),
+    )
 
 
 def sign_log_likelihood(predicted: Any, error: Any, targets: Targets, shared: Blocks, cdf: Any, space: Any) -> Any:
@@ -168,9 +213,10 @@ class Sampler:
         def model(observed: Any, counted: Any, signs: Any) -> None:
             z = numpyro.sample("z", dist.Normal(0.0, 1.0).expand([size]).to_event(1))
             between = numpyro.sample("between", dist.HalfNormal(jnp.asarray(list(BETWEEN.values()))).to_event(1))
+            arms = numpyro.sample("arms", dist.HalfNormal(jnp.asarray(list(ARMS.values()))).to_event(1))
             within = numpyro.sample("within", dist.HalfNormal(jnp.asarray(list(WITHIN.values()))).to_event(1))
             predicted, data = emulator(z), replace(targets, observed=observed)
-            normal = block_log_likelihood(predicted, emulator.error, between, within, data, shared, jnp)
+            normal = block_log_likelihood(predicted, emulator.error, (between, arms, within), data, shared, jnp)
             numpyro.factor("figures", (counted * normal).sum())
             if len(shared.signs):
                 likely = sign_log_likelihood(predicted, emulator.error, data, shared, ndtr, jnp)
@@ -210,6 +256,7 @@ class Sampler:
             names=self._emulator.names,
             z=found["z"].reshape(-1, len(self._emulator.names)),
             between=found["between"].reshape(-1, len(BETWEEN)),
+            arms=found["arms"].reshape(-1, len(ARMS)),
             within=found["within"].reshape(-1, len(WITHIN)),
             r_hat=np.asarray(split_gelman_rubin(found["z"])),
             effective=np.asarray(effective_sample_size(found["z"])),
@@ -237,7 +284,8 @@ def study_log_likelihood(draws: Draws, predicted: Array, error: Array, targets: 
     sign_studies = [targets.studies[k] for k in shared.signs]
     found = {study: np.zeros(len(draws.z)) for study in dict.fromkeys(targets.studies)}
     for k in range(len(draws.z)):
-        normal = block_log_likelihood(predicted[k], error, draws.between[k], draws.within[k], targets, shared, np)
+        scatter = (draws.between[k], draws.arms[k], draws.within[k])
+        normal = block_log_likelihood(predicted[k], error, scatter, targets, shared, np)
         for study, value in zip(shared.study, normal, strict=True):
             found[study][k] += value
         for study, value in zip(

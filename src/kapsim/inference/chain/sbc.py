@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.inference.chain.emulator import Emulator
-from kapsim.inference.chain.posterior import BETWEEN, WITHIN, Sampler, Sampling, blocks
+from kapsim.inference.chain.posterior import ARMS, BETWEEN, WITHIN, Sampler, Sampling, blocks
 from kapsim.inference.chain.targets import CRITICAL, Targets
 
 Array = NDArray[np.float64]
@@ -31,13 +31,16 @@ def made_up(emulator: Emulator, targets: Targets, seed: int) -> tuple[Array, Tar
     rng = np.random.default_rng([seed, 2])
     z = rng.standard_normal(len(emulator.names))
     between = np.abs(rng.standard_normal(len(BETWEEN))) * list(BETWEEN.values())
+    arms = np.abs(rng.standard_normal(len(ARMS))) * list(ARMS.values())
     within = np.abs(rng.standard_normal(len(WITHIN))) * list(WITHIN.values())
     shared = blocks(targets)
     at = shared.normal
     mean = np.asarray(emulator(z))
     observed = mean + emulator.error * rng.standard_normal(len(mean))
     observed[at] += np.sqrt(targets.sampling[at] ** 2 + within[shared.kind] ** 2) * rng.standard_normal(len(at))
-    observed[at] += (between[shared.block_kind] * rng.standard_normal(len(shared.study)))[shared.block]
+    common = (between[shared.block_kind] * rng.standard_normal(len(shared.study)))[shared.block]
+    own = np.sqrt(shared.arms_in) * arms[shared.arm_kind] * rng.standard_normal(len(shared.block))
+    observed[at] += (own + np.where(shared.arms_in == 1.0, common, 0.0))[shared.arm]
     for place in shared.signs:
         statistic = observed[place] + rng.standard_normal()
         observed[place] = np.sign(statistic) * float(abs(statistic) > CRITICAL)

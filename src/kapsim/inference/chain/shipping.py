@@ -28,8 +28,8 @@ Array = NDArray[np.float64]
 #: Draws of the ensemble that ships.
 SHIPPED_DRAWS = 500
 _DIGITS = 6
-#: Parameters of prediction that the calibration finds beside those of the chain: what studies share, and what figures
-#: of one scatter besides, by kind of figure.
+#: Parameters of prediction that the calibration finds beside those of the chain: what studies share, and what a figure
+#: of one scatters besides (with its arm and by itself), by kind of figure.
 SCATTER = {
     kind: (f"observation.mood.between_study{end}", f"observation.mood.within_study{end}")
     for kind, end in (("points", ""), ("share", "_share"), ("effect", "_effect"))
@@ -86,8 +86,9 @@ def scatter(
     found = []
     for kind, names in SCATTER.items():
         place = list(BETWEEN).index(kind)
-        one = new_studies.get(kind, Scatter(draws.between[:, place], draws.within[:, place]))
-        for name, sampled in zip(names, (one.between, one.within), strict=True):
+        fitted = Scatter(draws.between[:, place], draws.arms[:, place], draws.within[:, place])
+        one = new_studies.get(kind, fitted)
+        for name, sampled in zip(names, (one.between, one.own), strict=True):
             prior = parameters[name]
             assert prior.uncertainty is not None
             z = np.log(sampled / prior.value) / prior.uncertainty.sd

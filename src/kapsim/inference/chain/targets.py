@@ -18,7 +18,9 @@ from scipy.stats import norm
 
 from kapsim.evidence.schema import Point
 from kapsim.inference.predicting import simulable, standard_error
+from kapsim.validation.arms import Arm
 from kapsim.validation.cases import Case, people_per_arm
+from kapsim.validation.comparisons import comparison
 from kapsim.validation.figures import Figure
 from kapsim.validation.predictive import LEVEL, predict, sign_error, transformed
 from kapsim.validation.spreads import printed_spread, prints_spread, spread_figure
@@ -44,7 +46,10 @@ class Targets:
     ----------
     keys : tuple of str
         Record and number of the point.
-    studies, kinds : tuple of str
+    studies, kinds, arms : tuple of str
+        Figures of one arm share what holds of that arm in its study.
+    apart : ndarray of bool, shape (figure,)
+        Differences in points between two arms, in which what all arms of a study share has no part.
     observed, sampling : ndarray, shape (figure,)
         On the scale of the kind; a sign is -1, 0 or 1, with the sampling error of its test statistic.
     """
@@ -52,6 +57,8 @@ class Targets:
     keys: tuple[str, ...]
     studies: tuple[str, ...]
     kinds: tuple[str, ...]
+    arms: tuple[str, ...]
+    apart: NDArray[np.bool_]
     observed: Array
     sampling: Array
 
@@ -65,8 +72,9 @@ class Targets:
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Targets:
         """Return what `arrays` gave."""
-        text = {name: tuple(str(item) for item in arrays[name]) for name in ("keys", "studies", "kinds")}
-        return cls(**text, observed=np.asarray(arrays["observed"]), sampling=np.asarray(arrays["sampling"]))
+        text = {name: tuple(str(item) for item in arrays[name]) for name in ("keys", "studies", "kinds", "arms")}
+        apart, observed, sampling = (np.asarray(arrays[name]) for name in ("apart", "observed", "sampling"))
+        return cls(**text, apart=apart, observed=observed, sampling=sampling)
 
     def some(self, places: NDArray[np.int64] | Sequence[int]) -> Targets:
         """Return some of the figures, by place."""
@@ -74,6 +82,8 @@ class Targets:
             keys=tuple(self.keys[k] for k in places),
             studies=tuple(self.studies[k] for k in places),
             kinds=tuple(self.kinds[k] for k in places),
+            arms=tuple(self.arms[k] for k in places),
+            apart=self.apart[list(places)],
             observed=self.observed[list(places)],
             sampling=self.sampling[list(places)],
         )
@@ -166,16 +176,20 @@ def targets(asked: Sequence[Item], found: Sequence[Figure | None], seed: int) ->
     seed : int
     """
     rows = []
+    arms: dict[Arm, str] = {}
     for item, figure in zip(asked, found, strict=True):
         if figure is None:
             continue
+        assert item.case.subject is not None
         value, error = _observed_spread(item) if item.spread else _observed(item, figure, seed)
         if math.isfinite(value) and math.isfinite(error):
-            rows.append(
-                (item.key, item.case.frame.study, "spread" if item.spread else _KIND[figure.scale], value, error)
-            )
-    keys, studies, kinds, observed, sampling = zip(*rows, strict=True)
-    return Targets(keys, studies, kinds, np.asarray(observed), np.asarray(sampling))
+            kind = "spread" if item.spread else _KIND[figure.scale]
+            arm = arms.setdefault(item.case.subject.arm, f"arm {len(arms) + 1}")
+            against = item.case.record.outcome.against
+            apart = kind == "points" and comparison(item.case.subject, against) is not None
+            rows.append((item.key, item.case.frame.study, kind, arm, apart, value, error))
+    keys, studies, kinds, labels, apart_all, observed, sampling = zip(*rows, strict=True)
+    return Targets(keys, studies, kinds, labels, np.asarray(apart_all), np.asarray(observed), np.asarray(sampling))
 
 
 def _observed_spread(item: Item) -> tuple[float, float]:
