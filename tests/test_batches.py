@@ -403,8 +403,8 @@ doses:
 """
 
 
-#: Whose synapses respond three times as much as is usual.
-QUICK = Patient.model_validate({"schema_version": 1, "sensitivities": {"plasticity": 3}})
+#: Whose synapses respond eight times as much as is usual.
+QUICK = Patient.model_validate({"schema_version": 1, "sensitivities": {"plasticity": 8}})
 
 
 @pytest.mark.parametrize("engine", ["compiled", "jax"])

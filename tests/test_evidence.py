@@ -129,7 +129,7 @@ def test_shipped_files_are_valid() -> None:
 def test_shipped_files_hold_what_they_held() -> None:
     files = evidence_files()
     assert len(files) == 16
-    assert len(load_evidence()) + len(load_observed()) == 1174
+    assert len(load_evidence()) + len(load_observed()) == 1178
 
 
 def test_the_sample_records_are_valid(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ REASONED: dict[tuple[str, str], str] = {
     ("acute.py", "3.0"): "mean arterial pressure by convention: a third systolic, two thirds diastolic",
     ("inflammation.py", "4.0"): "the 4ac of a quadratic equation",
     ("operators.py", "1e-08"): "CORNER: width of the smooth corner at zero, a numerical choice",
+    ("mind.py", "0.03"): "_EDGE: how near to its level the rise of expectancy bends, a numerical choice",
     ("operators.py", "0.01"): "SERIES: where `rectified` goes by its series, a numerical choice",
     ("operators.py", "40.0"): "an exponent beyond which `rectified` is 1e-15",
     **dict.fromkeys(

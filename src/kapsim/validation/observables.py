@@ -123,7 +123,7 @@ MISSING: Mapping[str, str] = MappingProxyType(
         "mind.reward_learning": "the mind link has no reward learning",
         **{
             f"scale.{name}": _NO_LINK
-            for name in ("madrs_item10", "bdi", "hads", "vas_anxiety", "distress", "ssi", "cssrs", "suicidality")
+            for name in ("madrs_item10", "hads", "vas_anxiety", "distress", "ssi", "cssrs", "suicidality")
         },
         **{f"scale.{name}": _NO_DISORDER for name in ("lsas", "caps5", "pcl5", "abstinence", "craving")},
         "acute.derealisation": "no published threshold links CADSS to a reported event",
