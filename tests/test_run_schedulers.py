@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import re
@@ -348,3 +349,21 @@ def test_cluster_that_is_not_there_is_one_line(place: Path, monkeypatch: pytest.
                 run.complete(columns, scheduler=address)
             assert caught.value.exit_status == 2
             assert "\n" not in str(caught.value)
+
+
+def test_a_client_that_failed_is_closed_before_another_starts(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left to the collector, it may close while the next one starts, and wait for itself for ever."""
+    from distributed import Client
+
+    from kapsim.runs import cluster
+
+    monkeypatch.setattr(cluster, "_PATIENCE_S", 1.0)
+    gc.collect()
+    before = sum(isinstance(item, Client) for item in gc.get_objects())
+    gc.disable()
+    try:
+        with Run.open(place / "run", IDENTITY, 2) as run, pytest.raises(InputError, match="no scheduler answers"):
+            run.complete(columns, scheduler="tcp://127.0.0.1:1")
+        assert sum(isinstance(item, Client) for item in gc.get_objects()) <= before
+    finally:
+        gc.enable()

@@ -6,6 +6,7 @@ Files are written by this process alone, so the workers need no disk in common w
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import time
 from collections import deque
@@ -67,13 +68,7 @@ def compute_on_cluster(
         If it goes away, or the work of a shard fails or costs too many workers.
     """
     check_extra()
-    try:
-        client = _client(address)
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        raise InputError(
-            f"--scheduler: {address}: no scheduler answers ({_words(error)}); start one with `dask scheduler`, or give "
-            "its address"
-        ) from None
+    client = _client(address)
     try:
         with _unheard():
             yield from _results(client, compute, shards, address, note)
@@ -87,9 +82,20 @@ def _client(address: str) -> Any:
     from distributed import Client
 
     for _ in range(_STARTS):
-        # Dask gives its own thread ten seconds to start, and asserts that it did: a busy machine may need longer.
-        with contextlib.suppress(AssertionError):
+        try:
             return Client(address, timeout=_PATIENCE_S, set_as_default=False, name="kapsim")
+        except AssertionError:
+            # Dask gives its own thread ten seconds to start, and asserts that it did: a busy machine may need longer.
+            words = None
+        except (OSError, ValueError, TypeError, ImportError) as error:
+            words = _words(error)
+        # A client that failed closes when it is collected, and waits for itself if that is while another one starts.
+        gc.collect()
+        if words is not None:
+            raise InputError(
+                f"--scheduler: {address}: no scheduler answers ({words}); start one with `dask scheduler`, or give its "
+                "address"
+            )
     raise RunError(f"{address}: Dask could not start here; the machine is too busy, try again")
 
 
