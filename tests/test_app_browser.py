@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from kapsim.protocol import load_protocol, parse_protocol
 
 PAGES = {
-    # comes after the figure, which stands empty until then
+    # comes with the figure, which stands empty until then
     "/": "#endpoints table",
     "/story": "#S9-figure .main-svg",
     "/brain": "#brain-shown .main-svg",
@@ -30,6 +30,7 @@ PAGES = {
 #: A loaded machine may take long to compile the first course; nothing here measures time.
 PATIENCE_MS = 120_000
 NARROW, WIDE = 390, 1280
+DRAWN = "() => document.querySelector('#course .js-plotly-plot')?._fullData?.length > 0"
 MEDIAN = (
     "() => Array.from(document.querySelector('#course .js-plotly-plot')._fullData[26].y).map(v => v.toFixed(3)).join()"
 )
@@ -75,6 +76,8 @@ class Watched:
         shown = PAGES.get(urlsplit(path).path)
         if shown:
             self.page.wait_for_selector(shown, state="attached")
+        if shown == PAGES["/"]:
+            self.page.wait_for_function(DRAWN)
         return self.page
 
 
