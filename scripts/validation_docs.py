@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from pages import markdown, replace
 from pictures import ROOT, take
 
+from kapsim.evidence import evidence_version
 from kapsim.report.patterns_page import COLUMNS, counts_text, pattern_rows
 from kapsim.report.theme import template
 from kapsim.report.validation_page import (
@@ -78,7 +79,10 @@ def blocks(validation: Validation) -> dict[str, str]:
         if record.status == "cannot":
             refused.setdefault(record.reason or "", []).append(record.id)
     return {
-        "counts": f"{scored} of {len(validation.records)} shipped records are scored, {points} figures in all.",
+        "counts": (
+            f"{scored} of {len(validation.records)} shipped records are scored, {points} figures in all, by evidence "
+            f"version {evidence_version()}."
+        ),
         "limits": markdown(
             ("limit", "wanted", "on records", "found", "figures", "verdict", "without weak figures", "beyond"),
             [
