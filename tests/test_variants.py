@@ -296,7 +296,7 @@ def test_without_the_window_belief_stays_higher_in_the_shipped_typical_person() 
     assert at(additive, "negative_belief", 96.0) > at(treated, "negative_belief", 96.0) + 0.02
 
 
-@pytest.mark.xfail(strict=True, reason="a fifth: the direct arm carries the more")
+@pytest.mark.xfail(strict=True, reason="24 %: the direct arm carries the more")
 def test_ampa_blockade_takes_a_quarter_of_translation_from_the_shipped_typical_person() -> None:
     gain = [peak(d, "bdnf") - at(d, "bdnf", 0.0) for d in (shipped(), shipped(taking("ampa_blocker")))]
     assert gain[1] < 0.75 * gain[0]
@@ -391,7 +391,7 @@ def test_anaesthesia_masks_what_is_felt() -> None:
     assert not differing(run(INFUSION, blinded, taking("anaesthesia")), run(INFUSION, masked))
 
 
-@pytest.mark.xfail(strict=True, reason="0.014 before the calibration: what is felt is over before it has convinced")
+@pytest.mark.xfail(strict=True, reason="0.017 at the priors: what is felt is over before it has convinced")
 def test_feeling_the_drug_adds_two_hundredths_to_expectancy() -> None:
     blinded = "masking: saline"
     assert peak(run(INFUSION, blinded), "expectancy") > peak(run(SALINE, blinded), "expectancy") + 0.02
