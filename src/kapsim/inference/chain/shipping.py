@@ -130,8 +130,9 @@ def calibration(
         "script": "kapsim calibrate",
         "inputs": inputs_hash(parameters, cases),
         "error": (
-            "normal, by published standard errors, with an effect that figures of a study and kind share, and signs by "
-            "the normal distribution function; a second-degree emulator's own error included; Hamiltonian Monte Carlo"
+            "normal, by published standard errors, with effects that figures of one kind share in a study and in an "
+            "arm, and signs by the normal distribution function; a second-degree emulator's own error included; "
+            "Hamiltonian Monte Carlo"
         ),
         "records": [case.record.id for case in _fitted(posterior, cases)],
         "parameters": [
