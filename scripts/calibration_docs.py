@@ -73,13 +73,16 @@ def blocks(account: dict[str, Any]) -> dict[str, str]:
 
 def run(account: dict[str, Any]) -> str:
     made, sampler, emulator = account["made_by"], account["sampler"], account["emulator"]
+    learned, free = account["learned"], len(account["parameters"])
     trusted = "Draws are weighted" if emulator["weighted_to_the_model"] else "Draws are not weighted"
     return (
         f"Version {made['kapsim_version']}, seed {made['seed']}: {account['figures']} figures of {account['studies']} "
-        f"studies, {len(account['parameters'])} free parameters; largest R-hat {sampler['largest_r_hat']:.3f}, "
+        f"studies, {free} free parameters; largest R-hat {sampler['largest_r_hat']:.3f}, "
         f"smallest effective sample {sampler['smallest_effective_sample']:.0f}, {sampler['divergences']} divergences. "
         f"The emulator explains {100 * emulator['explained']:.0f} % of the variance of the median figure over the "
-        f"design. {trusted} to the model's own posterior (Pareto shape {emulator['pareto_shape']:.2f})."
+        f"design. Of {learned['all']:.1f} nats that the records say of single parameters the free ones have "
+        f"{learned['by_free']:.1f}; the other {learned['parameters'] - free} stay with their priors. {trusted} to the "
+        f"model's own posterior (Pareto shape {emulator['pareto_shape']:.2f})."
     )
 
 

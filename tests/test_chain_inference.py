@@ -16,10 +16,10 @@ from kapsim.errors import InputError
 from kapsim.evidence import load_observed, load_parameters
 from kapsim.evidence.calibration import load_calibration, load_left_out
 from kapsim.evidence.ensemble import load_ensemble
-from kapsim.inference.chain.calibrating import Posterior, corrected, joined, sound, too_few
+from kapsim.inference.chain.calibrating import Posterior, as_shipped, corrected, design_of, joined, sound, too_few
 from kapsim.inference.chain.contest import distinct, scored, stacking, table
 from kapsim.inference.chain.design import Design, candidates, evaluate, spread
-from kapsim.inference.chain.emulator import Emulator, fit_emulator, terms, with_difference
+from kapsim.inference.chain.emulator import Emulator, fit_emulator, with_difference
 from kapsim.inference.chain.leave_out import RELIABLE, LeftOut, leave_one_out, smoothed
 from kapsim.inference.chain.new_studies import Own, Scatter, by_the_model, scatter_by_kind, scatter_of_new_studies
 from kapsim.inference.chain.posterior import (
@@ -33,7 +33,7 @@ from kapsim.inference.chain.posterior import (
     study_log_likelihood,
 )
 from kapsim.inference.chain.sbc import made_up, ranks
-from kapsim.inference.chain.screening import importance, screened
+from kapsim.inference.chain.screening import learned, screened
 from kapsim.inference.chain.shipping import (
     SCATTER,
     SHIPPED_DRAWS,
@@ -71,11 +71,10 @@ def linear(slopes: Array, error: float = 0.1) -> Emulator:
     """An emulator that is a plane: figures = z @ slopes."""
     size, figures = slopes.shape
     names = tuple(f"p{k}" for k in range(size))
-    count = terms(np.zeros((1, size))).shape[-1]
-    coefficients = np.zeros((count, figures))
-    coefficients[1 : size + 1] = slopes
-    nothing = np.zeros(figures)
-    return Emulator(names, np.zeros(size), np.ones(size), coefficients, nothing + error, nothing + 1.0)
+    nothing, no_rows = np.zeros(figures), np.zeros((0, size))
+    return Emulator(
+        names, np.zeros(size), np.ones(size), nothing, slopes, no_rows, no_rows @ slopes, nothing + error, nothing + 1.0
+    )
 
 
 # --- deviates -------------------------------------------------------------------------------------------------------
@@ -187,16 +186,69 @@ def test_the_error_of_an_emulator_is_that_of_rows_it_has_not_seen() -> None:
     assert float(found.error.mean()) == pytest.approx(seen, rel=0.15)
 
 
-def test_screening_finds_what_moves_the_figures() -> None:
+def test_what_many_parameters_do_is_told_from_fewer_rows_than_terms() -> None:
+    """Sixty parameters have 1,891 terms of second degree; a few matter, and 400 rows find their curvature, too."""
+    rng = np.random.default_rng(24)
+
+    def figures(z: Array) -> Array:
+        few = 2.0 * z[:, 0] - z[:, 1] + 0.7 * z[:, 0] * z[:, 1] + 0.4 * z[:, 2] ** 2 + 0.3 * z[:, 2]
+        return np.stack([few + 0.1 * z[:, 5:].sum(axis=1), few - 0.1 * z[:, 5:].sum(axis=1)], axis=1)
+
+    z, fresh = rng.standard_normal((400, 60)), rng.standard_normal((500, 60))
+    found = fit_emulator([f"p{k}" for k in range(60)], z, figures(z))
+    left = (found(fresh) - figures(fresh)).std(axis=0) / figures(fresh).std(axis=0)
+    # the first five alone would leave a third
+    assert (left < 0.2).all(), left
+    np.testing.assert_allclose(found.error, (found(fresh) - figures(fresh)).std(axis=0), rtol=0.15)
+
+
+def test_a_figure_that_nothing_moves_is_emulated_as_it_is() -> None:
+    z = np.random.default_rng(25).standard_normal((40, 3))
+    found = fit_emulator(("a", "b", "c"), z, np.full((40, 2), 7.0))
+    np.testing.assert_allclose(found(z), 7.0)
+    np.testing.assert_allclose(found.error, 0.0, atol=1e-9)
+
+
+def draws_of(z: Array) -> Draws:
+    scatter = np.ones((len(z), len(BETWEEN)))
+    size = z.shape[1]
+    return Draws(tuple(f"p{k}" for k in range(size)), z, scatter, scatter, scatter, np.ones(size), np.ones(size), 0)
+
+
+def test_screening_takes_what_has_moved_or_is_narrower() -> None:
     rng = np.random.default_rng(4)
-    z = rng.standard_normal((256, 40))
-    figures = 3.0 * z[:, [5]] - 2.0 * z[:, [17]] + 0.5 * rng.standard_normal((256, 6))
-    targets = some_targets(("points",) * 6, ("a", "a", "a", "b", "b", "c"))
-    design = Design(tuple(f"p{k}" for k in range(40)), z, figures, targets)
-    assert screened(design, np.ones(6), 2) == ("p5", "p17")
-    found = importance(design, np.ones(6))
+    z = rng.standard_normal((2000, 40))
+    z[:, 5], z[:, 17] = 0.5 * z[:, 5], z[:, 17] + 0.6
+    draws = draws_of(z)
+    assert screened(draws, 2) == ("p5", "p17")
+    found = learned(draws)
+    # of normal laws: log 2 - 3/8, and half the square of how far it moved
+    assert found[5] == pytest.approx(np.log(2.0) - 0.375, rel=0.1)
+    assert found[17] == pytest.approx(0.18, rel=0.2)
     assert (found >= 0.0).all()
-    assert found[5] > found[17] > 20.0 * np.delete(found, [5, 17]).max()
+    assert np.delete(found, [5, 17]).max() < 0.01
+    assert draws.some(("p17", "p5")).z.tolist() == z[:, [17, 5]].tolist()
+
+
+def test_the_model_is_checked_as_it_ships() -> None:
+    """Free parameters are draws of the posterior with what they have in common, the others fill their priors."""
+    rng = np.random.default_rng(26)
+    z = 3.0 + 0.1 * rng.standard_normal((300, 4))
+    z[:, 1] = z[:, 3]
+    found = as_shipped(draws_of(z), ("p1", "p3"), 64, 0)
+    np.testing.assert_array_equal(found[:, 1], found[:, 3])
+    assert set(found[:, 1]) <= set(z[:, 1])
+    assert np.abs(found[:, [0, 2]].mean(axis=0)).max() < 0.1
+
+
+def test_the_first_design_serves_until_the_others_have_rows_enough() -> None:
+    targets = some_targets(("points",), ("a",))
+
+    def rows(count: int, value: float) -> Design:
+        return Design(("p", "q"), np.full((count, 2), value), np.full((count, 1), value), targets)
+
+    assert len(design_of(rows(8, 0.0), [rows(6, 1.0)], []).z) == 14
+    assert set(design_of(rows(8, 0.0), [rows(6, 1.0), rows(6, 2.0)], []).z.ravel()) == {1.0, 2.0}
 
 
 # --- likelihood -----------------------------------------------------------------------------------------------------
@@ -416,7 +468,7 @@ def posterior(z: Array) -> Posterior:
     scatter = np.random.default_rng(12).uniform(1.0, 4.0, (len(z), len(BETWEEN)))
     emulator, targets = linear(np.ones((3, 2))), some_targets(("points",) * 2, ("a", "b"))
     draws = Draws(names, z, scatter, scatter, scatter, np.full(3, 1.01), np.full(3, 400.0), 2)
-    return Posterior(draws, emulator, targets, Own(np.zeros((4, 2)), np.zeros((4, 2))), 0.4, ())
+    return Posterior(draws, names, emulator, targets, Own(np.zeros((4, 2)), np.zeros((4, 2))), 0.4, ())
 
 
 @given(st.floats(-2.0, 2.0), st.floats(0.1, 1.0))

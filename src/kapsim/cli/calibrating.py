@@ -76,15 +76,15 @@ def calibrate(
     predicted = by_the_model(left_out, posterior.own)
     new_studies = scatter_by_kind(predicted, posterior.targets, posterior.own, seed=seed)
     told = account(posterior, predicted, parameters, effort, new_studies, seed=seed, variant=variant)
-    draws = posterior.draws
+    free = posterior.shipped
     _write(
         out,
         told,
         {
             SHIPPED[0]: calibration(posterior, parameters, cases, new_studies, seed=seed),
             SHIPPED[1]: without_studies(posterior, left_out, parameters, cases),
-            SHIPPED[2]: ensemble(draws.names, draws.z),
-            POSTERIOR: _table(draws.names, draws.z),
+            SHIPPED[2]: ensemble(free.names, free.z),
+            POSTERIOR: _table(free.names, free.z),
         },
     )
     _print(told, quick)

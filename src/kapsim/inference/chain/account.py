@@ -14,6 +14,7 @@ from kapsim.inference.chain.contest import table
 from kapsim.inference.chain.leave_out import RELIABLE, LeftOut
 from kapsim.inference.chain.new_studies import Scatter
 from kapsim.inference.chain.posterior import BETWEEN
+from kapsim.inference.chain.screening import learned
 from kapsim.inference.chain.targets import CRITICAL, Targets
 
 Array = NDArray[np.float64]
@@ -55,6 +56,7 @@ def account(
     from kapsim.evidence import evidence_hash
 
     draws, targets, emulator = posterior.draws, posterior.targets, posterior.emulator
+    free, nats = posterior.shipped, learned(posterior.draws)
     fitted = {
         kind: Scatter(draws.between[:, k], draws.arms[:, k], draws.within[:, k]) for k, kind in enumerate(BETWEEN)
     }
@@ -79,11 +81,13 @@ def account(
             "pareto_shape": _short(posterior.shape),
             "weighted_to_the_model": bool(posterior.shape <= RELIABLE),
         },
+        "learned": {"all": _short(nats.sum()), "by_free": _short(nats[np.isin(draws.names, posterior.free)].sum()),
+                    "parameters": len(draws.names)},
         "parameters": [
-            moved(parameters[name], draws.z[:, k], float(draws.r_hat[k]), float(draws.effective[k]))
-            for k, name in enumerate(draws.names)
+            moved(parameters[name], free.z[:, k], float(free.r_hat[k]), float(free.effective[k]))
+            for k, name in enumerate(free.names)
         ],
-        "confounded": confounded(draws.names, draws.z),
+        "confounded": confounded(free.names, free.z),
         "scatter": {
             kind: {
                 "between_studies": _short(one.between.mean()), "between_arms": _short(one.arms.mean()),

@@ -1,9 +1,10 @@
-"""From records to a posterior: design, screening, emulator, sampling, designs where the posterior lies, check.
+"""From records to a posterior: design, emulator, sampling, designs where the posterior lies, screening, check.
 
 Each further design is drawn from the posterior before it, so that the polynomials hold where it matters: a posterior
-that moves on leaves the rows behind that its emulator was made of, and the next round follows it. At last the model
-itself is run at draws of the posterior: the weights that turn them into draws of the model's own posterior say whether
-the emulator may be trusted, and are used only where their tail is not too heavy.
+that moves on leaves the rows behind that its emulator was made of, and the next round follows it. All parameters of
+the slow chain are sampled together. The few of which the records say most become free; the others ship with their
+priors. At last the model itself is run as it ships: the weights that turn its settings into draws of the model's own
+posterior say whether the emulator may be trusted, and are used only where their tail is not too heavy.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from kapsim.inference.chain.design import PEOPLE, SHARD, Design, candidates, eva
 from kapsim.inference.chain.emulator import Emulator, fit_emulator
 from kapsim.inference.chain.leave_out import RELIABLE, smoothed
 from kapsim.inference.chain.new_studies import Own
-from kapsim.inference.chain.posterior import BETWEEN, SHORTER, USUAL, Draws, Sampler, Sampling, study_log_likelihood
-from kapsim.inference.chain.screening import MOST, columns, screened
+from kapsim.inference.chain.posterior import SHORTER, USUAL, Draws, Sampler, Sampling, study_log_likelihood
+from kapsim.inference.chain.screening import screened
 from kapsim.inference.chain.targets import Targets
 from kapsim.validation.cases import Case
 
@@ -78,6 +79,8 @@ QUICK = Effort(
 
 #: Part of the rows of a design that must have a figure (that of relapse takes somebody who relapses) for it to stay.
 MOSTLY = 0.95
+#: Rows for each parameter with which further designs do without the first.
+_ENOUGH = 5
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,13 @@ class Posterior:
     Parameters
     ----------
     draws : Draws
+        Of all parameters of the slow chain.
+    free : tuple of str
+        Those that ship with their posterior, the others with their prior.
     emulator : Emulator
     targets : Targets
     own : Own
-        The model itself at draws of the emulator's posterior.
+        The model itself as it ships.
     shape : float
         Pareto shape of the weights from the emulator's posterior to the model's own.
     failures : tuple of str
@@ -114,12 +120,18 @@ class Posterior:
     """
 
     draws: Draws
+    free: tuple[str, ...]
     emulator: Emulator
     targets: Targets
     own: Own
     shape: float
     failures: tuple[str, ...]
     contestants: tuple[Contestant, ...] = ()
+
+    @property
+    def shipped(self) -> Draws:
+        """Draws of the free parameters."""
+        return self.draws.some(self.free)
 
 
 def calibrate(
@@ -167,28 +179,27 @@ def calibrate(
         )  # fmt: skip
 
     first = sound(run(spread(every, effort.rows, seed), "priors"))
-    between = np.asarray([BETWEEN.get(kind, 1.0) for kind in first.targets.kinds])
-    free = screened(first, between, min(MOST, max(effort.rows // 4, 1)))
-    say(f"{len(free)} of {len(every)} parameters are free")
-    emulator = fit_emulator(free, columns(first, free), first.figures)
+    emulator = fit_emulator(every, first.z, first.figures)
+    say("sampling")
     draws = Sampler(emulator, first.targets, effort.sampling)(seed=seed)
 
     near: list[Design] = []
     crowds: list[Design] = []
     for number in range(effort.rounds):
         stage = "" if number == 0 else f"-{number + 1}"
-        z = around(every, draws, effort.refined, seed + 1 + number, wider=1.0 if number == 0 else WIDER)
+        z = around(draws, effort.refined, seed + 1 + number, wider=1.0 if number == 0 else WIDER)
         near.append(sound(run(z, f"posterior{stage}")))
         crowds.append(sound(run(near[-1].z[: effort.crowded], f"crowd{stage}", effort.crowd)))
-        both = design_of(first, near, crowds, len(free))
+        both = design_of(first, near, crowds)
         few = too_few(near, crowds, both.targets)
-        emulator = corrected(fit_emulator(free, columns(both, free), both.figures), few)
+        emulator = corrected(fit_emulator(every, both.z, both.figures), few)
         say("sampling")
         draws = Sampler(emulator, both.targets, effort.sampling)(seed=seed)
 
-    z = around(every, draws, effort.checked, seed + 1 + effort.rounds)
-    checked = run(z, "check")
-    posterior = weighed(draws, emulator, both.targets, few, checked, seed, both.failures + checked.failures)
+    free = screened(draws)
+    say(f"{len(free)} of {len(every)} parameters are free")
+    checked = run(as_shipped(draws, free, effort.checked, seed + 1 + effort.rounds), "check")
+    posterior = weighed(draws, free, emulator, both.targets, few, checked, seed, both.failures + checked.failures)
     if not others:
         return posterior
     rows = near[-1].z[: effort.contested]
@@ -197,24 +208,35 @@ def calibrate(
     return replace(posterior, contestants=contestants)
 
 
-def around(every: Sequence[str], draws: Draws, rows: int, seed: int, *, wider: float = 1.0) -> Array:
-    """Return settings whose free parameters are draws of a posterior, and the others of their priors.
+def around(draws: Draws, rows: int, seed: int, *, wider: float = 1.0) -> Array:
+    """Return settings that are draws of a posterior.
 
     Parameters
     ----------
-    every : sequence of str
     draws : Draws
     rows : int
     seed : int
     wider : float
         Factor on the distance of a draw from the mean: the next posterior may lie at the edge of this one.
     """
-    rng = np.random.default_rng([seed, 3])
-    z = spread(every, rows, seed)
-    chosen = rng.choice(len(draws.z), rows, replace=rows > len(draws.z))
-    for k, name in enumerate(draws.names):
-        own = draws.z[chosen, k]
-        z[:, list(every).index(name)] = own + (wider - 1.0) * (own - draws.z[:, k].mean())
+    chosen = np.random.default_rng([seed, 3]).choice(len(draws.z), rows, replace=rows > len(draws.z))
+    middle = draws.z.mean(axis=0)
+    return np.asarray(middle + wider * (draws.z[chosen] - middle))
+
+
+def as_shipped(draws: Draws, free: Sequence[str], rows: int, seed: int) -> Array:
+    """Return settings whose free parameters are draws of a posterior, and the others of their priors.
+
+    Parameters
+    ----------
+    draws : Draws
+    free : sequence of str
+    rows : int
+    seed : int
+    """
+    at = [draws.names.index(name) for name in free]
+    z = spread(draws.names, rows, seed)
+    z[:, at] = around(draws, rows, seed)[:, at]
     return z
 
 
@@ -240,15 +262,14 @@ def joined(first: Design, second: Design, *, rows: bool = True) -> Design:
     return Design(first.names, z, figures, told, first.failures + second.failures)
 
 
-def design_of(first: Design, near: Sequence[Design], crowds: Sequence[Design], free: int) -> Design:
+def design_of(first: Design, near: Sequence[Design], crowds: Sequence[Design]) -> Design:
     """Return the rows that the emulator is made of, with the figures that every design has.
 
     The first design serves until the others have rows enough to do without it: far from the posterior, a polynomial has
     other things to follow, and some figures do not exist (nobody relapses who never responded).
     """
-    terms = 1 + 2 * free + free * (free - 1) // 2
-    rows = [first, *near]
-    found = functools.reduce(joined, rows if sum(len(design.z) for design in near) < 2 * terms else near)
+    few = sum(len(design.z) for design in near) < _ENOUGH * len(first.names)
+    found = functools.reduce(joined, [first, *near] if few else near)
     for design in crowds:
         found = joined(found, design, rows=False)
     return found
@@ -273,29 +294,34 @@ def same_rows(whole: Design, part: Design) -> NDArray[np.int64]:
 
 def corrected(emulator: Emulator, few: Few) -> Emulator:
     """Return an emulator of a few people as one of many, with the error of that step in its own."""
-    coefficients = emulator.coefficients.copy()
-    coefficients[0] += few.offset
-    return replace(emulator, coefficients=coefficients, error=np.hypot(emulator.error, few.sd))
+    return replace(emulator, constant=emulator.constant + few.offset, error=np.hypot(emulator.error, few.sd))
 
 
 def weighed(
-    draws: Draws, emulator: Emulator, targets: Targets, few: Few, checked: Design, seed: int, failures: tuple[str, ...]
+    draws: Draws,
+    free: tuple[str, ...],
+    emulator: Emulator,
+    targets: Targets,
+    few: Few,
+    checked: Design,
+    seed: int,
+    failures: tuple[str, ...],
 ) -> Posterior:
     """Return the posterior, weighted to the model's own where the weights can be trusted."""
     figures = with_figures(checked, targets) + few.offset
     rows = np.isfinite(figures).all(axis=1)
-    z = columns(checked, emulator.names)[rows]
+    z = checked.z[rows]
     at = replace_draws(draws, z)
     own = Own(figures[rows], np.asarray(emulator(z)))
     true = sum(study_log_likelihood(at, own.figures, few.sd, targets).values())
     stand_in = sum(study_log_likelihood(at, own.emulated, emulator.error, targets).values())
     weights, shape = smoothed(np.asarray(true - stand_in, dtype=float))
     if shape > RELIABLE:
-        return Posterior(draws, emulator, targets, own, shape, failures)
+        return Posterior(draws, free, emulator, targets, own, shape, failures)
     rng = np.random.default_rng([seed, 4])
     share = np.exp(weights - np.logaddexp.reduce(weights))
     chosen = rng.choice(len(z), len(draws.z), p=share / share.sum())
-    return Posterior(replace_draws(draws, z[chosen]), emulator, targets, own, shape, failures)
+    return Posterior(replace_draws(draws, z[chosen]), free, emulator, targets, own, shape, failures)
 
 
 def replace_draws(draws: Draws, z: Array) -> Draws:

@@ -1,7 +1,7 @@
 """Variants scored side by side: how well each predicts studies that it was not fitted to, and weights for all of them.
 
 A variant shares most of its figures with the standard chain. It is run at a few rows of the posterior, with the same
-people; what it differs by there, as a plane in the free parameters, is added to the emulator, with its own error. The
+people; what it differs by there, as a plane in the parameters, is added to the emulator, with its own error. The
 variant is then fitted to the same records as the standard chain, and each study is left out of it in turn.
 """
 
@@ -18,7 +18,6 @@ from kapsim.inference.chain.design import Design, with_figures
 from kapsim.inference.chain.emulator import Emulator, with_difference
 from kapsim.inference.chain.leave_out import RELIABLE, LeftOut, leave_one_out
 from kapsim.inference.chain.posterior import Sampler, Sampling
-from kapsim.inference.chain.screening import columns
 from kapsim.inference.chain.targets import Targets
 from kapsim.mechanisms.switches import VARIANTS, Switches
 from kapsim.model import variant_switches
@@ -194,6 +193,6 @@ def scored(
         say(f"scoring {name}")
         there = difference[:, places]
         there = np.where(np.isfinite(there), there, np.nanmean(there, axis=0))
-        moved = with_difference(own, columns(designs[name], own.names), there)
+        moved = with_difference(own, designs[name].z, there)
         found.append(contest(name, moved, targets, effort, seed=seed))
     return tuple(found)

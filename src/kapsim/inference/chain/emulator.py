@@ -1,9 +1,10 @@
-"""Polynomial emulator: figures of the chain as explicit functions of its free parameters, with their own error.
+"""Polynomial emulator: figures of the chain as explicit functions of its parameters, with their own error.
 
-Each figure is a polynomial of second degree in the standard deviates of the free parameters, fitted by ridge regression
-to a design in which the other parameters vary too. Its error at rows that it has not seen, by leaving out one at a
-time (exact for a linear fit), holds what the polynomial misses and what the other parameters do; it enters the
-likelihood.
+Each figure is a polynomial of second degree in the standard deviates of all parameters, every one weighted by its
+relevance: how far it moves the figures along a plane, as a root mean square over them. It is fitted by ridge
+regression through the kernel of these polynomials, because a design has fewer rows than they have terms. Its error at
+rows that it has not seen, by leaving out one at a time (exact for a linear fit), holds what the polynomial misses; it
+enters the likelihood. A polynomial in a few screened parameters alone left what the others do to every figure as noise.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 #: Strengths of the ridge that are tried, as shares of the mean square of a column; each figure takes its own.
-_RIDGES = np.geomspace(1e-3, 1e2, 16)
+_RIDGES = np.geomspace(1e-6, 1e2, 28)
 #: A difference between models is often the same everywhere: up to no slope at all.
 _RIDGES_OF_DIFFERENCE = np.geomspace(1e-2, 1e5, 22)
 #: What the second degree costs more than the first: curvature is taken up only where the rows speak for it.
 _SECOND = 4.0
+#: Directions of the kernel that carry less than this share of its largest are rounding.
+_LEAST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,16 @@ class Emulator:
     Parameters
     ----------
     names : tuple of str
-        Free parameters.
-    centre, scale : ndarray, shape (parameter,)
-        Standard deviates minus `centre`, over `scale`, are the variables.
-    coefficients : ndarray, shape (term, figure)
+        Parameters.
+    centre, gain : ndarray, shape (parameter,)
+        Standard deviates minus `centre`, times `gain`, are the variables: in units of the design, by relevance.
+    constant : ndarray, shape (figure,)
+    slopes : ndarray, shape (parameter, figure)
+        Of a plane in the variables that is added to the polynomial of the design.
+    rows : ndarray, shape (row, parameter)
+        Variables at the rows of the design.
+    coefficients : ndarray, shape (row, figure)
+        Of the kernel with each row.
     error : ndarray, shape (figure,)
         Root mean square error at rows left out.
     explained : ndarray, shape (figure,)
@@ -44,38 +53,30 @@ class Emulator:
 
     names: tuple[str, ...]
     centre: Array
-    scale: Array
+    gain: Array
+    constant: Array
+    slopes: Array
+    rows: Array
     coefficients: Array
     error: Array
     explained: Array
 
     def __call__(self, z: Any) -> Any:
         """Return the figures at standard deviates, shape (..., parameter) → (..., figure), of NumPy or JAX."""
-        return terms((z - self.centre) / self.scale) @ self.coefficients
+        x = (z - self.centre) * self.gain
+        return self.constant + x @ self.slopes + _kernel(x, self.rows) @ self.coefficients
 
     def some(self, places: NDArray[np.int64]) -> Emulator:
         """Return the emulator of some of the figures, by place."""
         return replace(
-            self, coefficients=self.coefficients[:, places], error=self.error[places], explained=self.explained[places]
-        )
+            self, constant=self.constant[places], slopes=self.slopes[:, places],
+            coefficients=self.coefficients[:, places], error=self.error[places], explained=self.explained[places],
+        )  # fmt: skip
 
 
-def terms(x: Any) -> Any:
-    """Return the terms of the polynomial: one, each variable, centred squares, and products of pairs.
-
-    Parameters
-    ----------
-    x : array, shape (..., variable)
-        Of NumPy or JAX.
-
-    Returns
-    -------
-    array, shape (..., term)
-    """
-    space = x.__array_namespace__()
-    first, second = np.triu_indices(x.shape[-1], 1)
-    parts = [space.ones_like(x[..., :1]), x, (x**2 - 1.0) / np.sqrt(2.0), x[..., first] * x[..., second]]
-    return space.concatenate(parts, axis=-1)
+def _kernel(x: Any, rows: Any) -> Any:
+    """Return products of all terms up to the second degree, shape (..., variable), (row, variable) → (..., row)."""
+    return (1.0 + x @ rows.T / _SECOND) ** 2
 
 
 def fit_emulator(names: Sequence[str], z: Array, figures: Array) -> Emulator:
@@ -84,40 +85,52 @@ def fit_emulator(names: Sequence[str], z: Array, figures: Array) -> Emulator:
     Parameters
     ----------
     names : sequence of str
-        Free parameters, one for each column of `z`.
+        Parameters, one for each column of `z`.
     z : ndarray, shape (row, parameter)
         Standard deviates of the priors.
     figures : ndarray, shape (row, figure)
         Finite; rows where an arm failed are not for this.
     """
-    centre, scale = z.mean(axis=0), z.std(axis=0)
-    columns = terms((z - centre) / scale)
-    size = len(names)
-    # a column that costs more is made smaller: ridge then takes less of it
-    price = np.concatenate([[1.0], np.ones(size), np.full(columns.shape[1] - size - 1, _SECOND)])
-    constant, solved, error = _ridge(columns[:, 1:] / np.sqrt(price[1:]), figures, _RIDGES)
-    coefficients = np.concatenate([constant[None], solved / np.sqrt(price[1:, None])])
+    centre, gain = z.mean(axis=0), _relevance(z, figures) / z.std(axis=0)
+    rows = (z - centre) * gain
+    carried, directions = np.linalg.eigh(_kernel(rows, rows))
+    kept = carried > _LEAST * carried[-1]
+    to_columns = directions[:, kept] / np.sqrt(carried[kept])
+    constant, solved, error = _ridge(directions[:, kept] * np.sqrt(carried[kept]), figures, _RIDGES)
     variance = np.maximum(figures.var(axis=0), 1e-300)
-    return Emulator(tuple(names), centre, scale, coefficients, error, 1.0 - error**2 / variance)
+    return Emulator(
+        tuple(names), centre, gain, constant, np.zeros((len(centre), figures.shape[1])), rows, to_columns @ solved,
+        error, 1.0 - error**2 / variance,
+    )  # fmt: skip
+
+
+def _relevance(z: Array, figures: Array) -> Array:
+    """Return how far each parameter moves the figures along a plane, the farthest 1, shape (parameter,)."""
+    width = figures.std(axis=0)
+    moving = width > 0.0
+    if not moving.any():
+        return np.ones(z.shape[1])
+    _, slopes, _ = _ridge((z - z.mean(axis=0)) / z.std(axis=0), figures[:, moving] / width[moving], _RIDGES)
+    found = np.sqrt(np.mean(slopes**2, axis=1))
+    return np.asarray(found / found.max())
 
 
 def with_difference(emulator: Emulator, z: Array, difference: Array) -> Emulator:
-    """Return an emulator moved by what another model differs by: a plane in the free parameters.
+    """Return an emulator moved by what another model differs by: a plane in the parameters.
 
     Parameters
     ----------
     emulator : Emulator
     z : ndarray, shape (row, parameter)
-        Free parameters of the rows at which both models were run.
+        Rows at which both models were run.
     difference : ndarray, shape (row, figure)
         The other model minus this one.
     """
-    x = (z - emulator.centre) / emulator.scale
-    constant, slopes, error = _ridge(x, difference, _RIDGES_OF_DIFFERENCE)
-    coefficients = emulator.coefficients.copy()
-    coefficients[0] += constant
-    coefficients[1 : x.shape[1] + 1] += slopes
-    return replace(emulator, coefficients=coefficients, error=np.hypot(emulator.error, error))
+    constant, slopes, error = _ridge((z - emulator.centre) * emulator.gain, difference, _RIDGES_OF_DIFFERENCE)
+    return replace(
+        emulator, constant=emulator.constant + constant, slopes=emulator.slopes + slopes,
+        error=np.hypot(emulator.error, error),
+    )  # fmt: skip
 
 
 def _ridge(columns: Array, figures: Array, ridges: Array) -> tuple[Array, Array, Array]:

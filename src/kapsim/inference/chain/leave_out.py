@@ -38,7 +38,7 @@ class LeftOut:
     predicted, sd : ndarray, shape (its figures,)
         Mean and standard deviation of the prediction, on the scales of the targets, without sampling error.
     z, z_sd : ndarray, shape (parameter,)
-        Mean and standard deviation of the free parameters without the study, as standard deviates of their priors.
+        Mean and standard deviation of the parameters without the study, as standard deviates of their priors.
     """
 
     study: str

@@ -1,4 +1,4 @@
-"""Joint posterior of the free parameters and of how much studies and figures scatter, by Hamiltonian Monte Carlo.
+"""Joint posterior of the parameters and of how much studies and figures scatter, by Hamiltonian Monte Carlo.
 
 Observed minus emulated figure is normal. Its variance holds the sampling error, the emulator's own error, what single
 figures scatter beyond both, what all figures of one kind of an arm share (a treatment works better in one trial than in
@@ -9,7 +9,7 @@ and the effects of two arms in it. A sign is right with the probability that a s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -64,7 +64,7 @@ class Draws:
     Parameters
     ----------
     names : tuple of str
-        Free parameters.
+        Parameters.
     z : ndarray, shape (draw, parameter)
         Standard deviates of their priors.
     between, arms, within : ndarray, shape (draw, kind)
@@ -82,6 +82,13 @@ class Draws:
     r_hat: Array
     effective: Array
     divergences: int
+
+    def some(self, names: Sequence[str]) -> Draws:
+        """Return the draws of some parameters."""
+        at = [self.names.index(name) for name in names]
+        return replace(
+            self, names=tuple(names), z=self.z[:, at], r_hat=self.r_hat[at], effective=self.effective[at]
+        )  # fmt: skip
 
 
 def blocks(targets: Targets) -> Blocks:

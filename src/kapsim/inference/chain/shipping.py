@@ -125,7 +125,7 @@ def calibration(
     from kapsim._version import __version__
     from kapsim.evidence import evidence_hash
 
-    draws = posterior.draws
+    draws, free = posterior.draws, posterior.shipped
     content = {
         "script": "kapsim calibrate",
         "inputs": inputs_hash(parameters, cases),
@@ -136,8 +136,8 @@ def calibration(
         ),
         "records": [case.record.id for case in _fitted(posterior, cases)],
         "parameters": [
-            moved(parameters[name], float(draws.z[:, k].mean()), float(draws.z[:, k].std()))
-            for k, name in enumerate(draws.names)
+            moved(parameters[name], float(free.z[:, k].mean()), float(free.z[:, k].std()))
+            for k, name in enumerate(free.names)
         ]
         + scatter(new_studies, draws, parameters),
         "leave_one_study_out": [],
@@ -171,6 +171,7 @@ def without_studies(
     cases : sequence of Case
     """
     records = _fitted(posterior, cases)
+    places = [posterior.draws.names.index(name) for name in posterior.free]
     return _yaml(
         [
             {
@@ -179,8 +180,8 @@ def without_studies(
                 "dropped": [],
                 "not_testable": {},
                 "parameters": [
-                    moved(parameters[name], float(z), float(sd))
-                    for name, z, sd in zip(posterior.draws.names, one.z, one.z_sd, strict=True)
+                    moved(parameters[name], float(one.z[place]), float(one.z_sd[place]))
+                    for name, place in zip(posterior.free, places, strict=True)
                 ],
             }
             for one in left_out
