@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,33 @@ from rich.console import Console
 
 import reference
 from kapsim import averaging
-from kapsim.averaging import AVERAGE, structural_spread, switches_for, variant_weights, variants_of
+from kapsim.averaging import (
+    AVERAGE,
+    drawn_under,
+    registry_under,
+    structural_spread,
+    switches_for,
+    variant_weights,
+    variants_of,
+)
 from kapsim.cli import main
 from kapsim.course import build_course
 from kapsim.engine.grid import Resolution
 from kapsim.errors import InputError
+from kapsim.evidence import load_parameters
+from kapsim.evidence._files import CHAIN_CALIBRATION
+from kapsim.evidence.calibration import Moved, OfVariant, load_calibration, load_of_variants
+from kapsim.exchange.sbml.exporting import one_person
 from kapsim.mechanisms.switches import VARIANTS
 from kapsim.outcomes import endpoints
-from kapsim.patient.sampling import sample_people
+from kapsim.patient.sampling import People, sample_people
 from kapsim.protocol import load_protocol
 from kapsim.report.html import report_html
 from kapsim.report.summary import print_summary, structure_lines
 from kapsim.sentinels import some_of
 from kapsim.simulation import simulate, simulate_people
 from kapsim.solving import integrate
+from kapsim.streaming import people_from
 
 WEIGHTS = {"standard": 0.4, "node_pair": 0.3, "additive_therapy": 0.2, "il6_up": 0.1}
 
@@ -66,6 +80,76 @@ def test_results_say_whose_variant_is_which(weighed: None) -> None:
     here = np.asarray(variants_of(people)) == "node_pair"
     assert here.any()
     np.testing.assert_allclose(found["madrs"].values[here], alone["madrs"].values[here], atol=1e-8)
+
+
+@pytest.fixture
+def fitted(weighed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Made-up fits of two variants in the place of those that ship."""
+    fits = [
+        OfVariant(variant=name, parameters=(Moved(id=PARAMETER, value=value, sd=0.2, moved=0.0, kept=0.3),))
+        for name, value in (("node_pair", 50.0), ("il6_up", 0.02))
+    ]
+    monkeypatch.setattr("kapsim.evidence.calibration.load_of_variants", lambda: tuple(fits))
+    averaging._own.cache_clear()
+    yield
+    averaging._own.cache_clear()
+
+
+PARAMETER = "mood.weight.anhedonia"
+
+
+def test_a_variant_has_the_parameters_of_its_own_fit(fitted: None) -> None:
+    assert registry_under("standard") is None
+    # alike in its switches to the standard chain, or not fitted: as the standard chain
+    assert registry_under("cytokines_off") is registry_under("additive_therapy") is None
+    own, usual = registry_under("node_pair"), load_parameters()
+    assert own is not None
+    assert own[PARAMETER].value == 50.0
+    assert {name for name in usual if own[name] != usual[name]} == {PARAMETER}
+    # a registry of other people keeps them
+    old = usual["patient.age"].model_copy(update={"value": 71.0})
+    others = registry_under("il6_up", {**usual, "patient.age": old})
+    assert others is not None
+    assert (others["patient.age"].value, others[PARAMETER].value) == (71.0, 0.02)
+
+
+def test_people_are_drawn_by_the_fit_of_their_variant(fitted: None) -> None:
+    """The same deviates under all; under the average everybody is who they are under their own variant."""
+
+    def people(variant: str) -> People:
+        return drawn_under(variant, lambda own: sample_people(None, 60, 3, per_draw=2, parameters=own))
+
+    usual, node_pair, mixed = people("standard"), people("node_pair"), people(AVERAGE)
+    assert np.log(node_pair.values[PARAMETER] / usual.values[PARAMETER]).mean() > 1.5
+    same = set(usual.values) - {PARAMETER}
+    assert all(np.array_equal(usual.values[name], node_pair.values[name]) for name in same)
+    names = np.asarray(variants_of(mixed))
+    assert set(names) == set(WEIGHTS)
+    for name in WEIGHTS:
+        here, alone = names == name, people(name)
+        np.testing.assert_array_equal(mixed.values[PARAMETER][here], alone.values[PARAMETER][here])
+        np.testing.assert_array_equal(mixed.traits.untouched[here], alone.traits.untouched[here])
+
+
+def test_runs_exports_and_populations_take_the_fit_of_the_variant(fitted: None) -> None:
+    usual, own = (simulate("single_infusion", variant=name, draws=20)["madrs"].sel(time=24.0, method="nearest")
+                  for name in ("standard", "node_pair"))  # fmt: skip
+    assert float(own.mean()) < float(usual.mean()) - 1.0
+    assert one_person(None, None, 0, "node_pair").values[PARAMETER][0] == 50.0
+    block = people_from(None, 20, 10, 0, variant="node_pair").values[PARAMETER]
+    whole = people_from(None, 0, 30, 0, variant="node_pair").values[PARAMETER]
+    np.testing.assert_array_equal(block, whole[20:])
+    assert np.exp(np.log(whole).mean()) > 10.0
+
+
+def test_the_fits_that_ship_are_of_every_variant_that_was_scored() -> None:
+    shipped = load_calibration(CHAIN_CALIBRATION)
+    scored = {one.name for one in shipped.variants} - {"standard"}
+    assert {one.variant for one in load_of_variants()} == scored
+    free = [item.id for item in shipped.parameters if not item.id.startswith("observation.")]
+    for one in load_of_variants():
+        assert [item.id for item in one.parameters] == free
+        assert registry_under(one.variant) is not None
 
 
 @settings(max_examples=30, deadline=None)

@@ -164,12 +164,14 @@ def test_a_design_goes_on_where_it_was_interrupted(murrough: tuple[object, ...],
 def test_a_quadratic_is_emulated_exactly(seed: int) -> None:
     rng = np.random.default_rng(seed)
     z = rng.standard_normal((200, 4))
-    curve = rng.standard_normal((4, 4))
-    figures = np.stack([1.0 + z @ rng.standard_normal(4), np.einsum("ri,ij,rj->r", z, curve, z)], axis=1)
-    found = fit_emulator([f"p{k}" for k in range(4)], z, figures)
+    slopes, curve = rng.uniform(0.5, 2.0, 4), rng.standard_normal((4, 4))
+
+    def curved(z: Array) -> Array:
+        return np.asarray(z @ slopes + np.einsum("ri,ij,rj->r", z, curve, z))
+
+    found = fit_emulator([f"p{k}" for k in range(4)], z, np.stack([1.0 + z @ slopes, curved(z)], axis=1))
     fresh = rng.standard_normal((50, 4))
-    expected = np.einsum("ri,ij,rj->r", fresh, curve, fresh)
-    assert np.abs(found(fresh)[:, 1] - expected).max() < 0.05 * np.abs(expected).max()
+    assert np.abs(found(fresh)[:, 1] - curved(fresh)).max() < 0.05 * np.abs(curved(fresh)).max()
     assert (found.explained > 0.99).all()
 
 
@@ -598,14 +600,19 @@ def test_variants_are_scored_by_the_figures_that_all_have() -> None:
     emulator, z = linear(0.1 * np.ones((1, 6)), 0.02), rng.standard_normal((16, 1))
     figures = np.asarray(emulator(z))
     near = Design(("p0",), z, figures, targets)
-    alike, off = Design(("p0",), z[:8], figures[:8], targets), Design(("p0",), z[:8], figures[:8] + 2.0, targets)
-    lacks = Design(("p0",), z[:8], figures[:8, :5], targets.some(range(5)))
+
+    def run(rows: Array, stage: str, variant: str) -> Design:
+        of = np.asarray(emulator(rows)) + (2.0 if variant == "off" else 0.0)
+        if variant == "lacks":
+            return Design(("p0",), rows, of[:, :5], targets.some(range(5)))
+        return Design(("p0",), rows, of, targets)
+
     effort = Sampling(chains=1, warmup=150, draws=200)
     said: list[str] = []
-    designs = {"alike": alike, "off": off, "lacks": lacks}
-    found = scored("standard", emulator, near, targets, designs, effort, 0, said.append)
+    others = ("alike", "off", "lacks")
+    found = scored("standard", others, emulator, near, targets, (8, 4), run, effort, 0, said.append)
     assert [one.name for one in found] == ["standard", "alike", "off", "lacks"]
-    assert len(said) == 4
+    assert len(said) == 7
     for one in found:
         assert sum(len(item.places) for item in one.left_out) == 5
     rows = {row["name"]: row for row in table(found)}

@@ -308,7 +308,7 @@ def test_run_writes_results_and_report(a_run: Path) -> None:
     assert left(a_run) == ["report.html", "results.nc"]
     results = kapsim.load_results(a_run)
     assert results.sizes["patient"] == 10
-    assert results.attrs["command"] == "kapsim run single_infusion --variant standard --draws 10 --seed 0"
+    assert results.attrs["command"] == "kapsim run single_infusion --variant average --draws 10 --seed 0"
     page = (a_run / "report.html").read_text()
     assert results.attrs["command"] in page
     assert DISCLAIMER in page
@@ -379,9 +379,7 @@ def test_own_files_run_and_no_path_of_this_machine_is_kept(in_empty_folder: Path
     results = kapsim.load_results("out")
     assert results.attrs["protocol_name"] == "mine"
     assert set(results["weight"].values) == {61.0}
-    assert results.attrs["command"] == (
-        "kapsim run mine.yaml --patient who.yaml --variant standard --draws 10 --seed 0"
-    )
+    assert results.attrs["command"] == ("kapsim run mine.yaml --patient who.yaml --variant average --draws 10 --seed 0")
     assert str(in_empty_folder) not in (in_empty_folder / "out" / "report.html").read_text()
     assert str(in_empty_folder).encode() not in (in_empty_folder / "out" / "results.nc").read_bytes()
 

@@ -106,7 +106,7 @@ sleep = found["compiled"][:, place]
 assert (sleep.max(axis=0) > sleep[0] + 1e-3).all(), sleep
 
 # mood gets what influence() says: the score under the link is the score of the shifted logit
-run = kapsim.simulate("single_infusion", draws=4)
+run = kapsim.simulate("single_infusion", draws=4, variant="standard")
 assert run.sleep.attrs == {"units": "1", "long_name": "quality of sleep, healthy = 1", "link": "sleep"}
 np.testing.assert_allclose(run.sleep.values.T, sleep, rtol=1e-12)
 assert '"sleep": "' in run.attrs["extensions"]

@@ -183,7 +183,6 @@ def test_some_of_the_effect_is_gone_by_day_14(who: str) -> None:
     assert 0.2 < kept_at_day_14(who) < 0.9
 
 
-@pytest.mark.xfail(strict=True, reason="three tenths are gone: expectancy, most of an open dose, stays for weeks")
 @PEOPLE
 def test_half_of_the_effect_is_gone_by_day_14(who: str) -> None:
     assert kept_at_day_14(who) <= 0.5

@@ -55,7 +55,7 @@ def single_infusion():
 def agreement(protocol, variant="standard", kinetics="default", person=None):
     """Return the largest difference of each engine, over the states at 200 times."""
     plan = protocol if not isinstance(protocol, str) else load_protocol(protocol)
-    people = one_person(None, person, 0)
+    people = one_person(None, person, 0, variant)
     system = export_system(plan, variant=variant, kinetics=kinetics, person=person)
     hours = quiet_times(plan, people, 200, kinetics)
     assert len(hours) == 200
@@ -109,7 +109,8 @@ def test_a_wrong_constant_would_be_seen(single_infusion):
 
 
 @pytest.mark.parametrize("variant", some(VARIANTS, "direct", "node_pair", "expectancy_only"))
-def test_variants_differ_in_their_switches_alone(variant, single_infusion):
+def test_variants_differ_in_their_switches_and_their_own_fit_alone(variant, single_infusion, monkeypatch):
+    monkeypatch.setattr("kapsim.averaging._own", lambda _: {})
     system = export_system("single_infusion", variant=variant)
     switches = {item.id: item.value for item in system.constants if item.id.startswith("switch_")}
     wanted = {f"switch_{name}": value for name, value in VARIANTS[variant]._asdict().items()}

@@ -281,7 +281,7 @@ def shipped(*more: str, variant: str = "standard") -> Any:
 @pytest.mark.parametrize(
     ("drug", "variant", "points"),
     [
-        pytest.param("naltrexone", "opioid_gate", 2.0, marks=LITTLE_LEFT),
+        ("naltrexone", "opioid_gate", 2.0),
         pytest.param("ampa_blocker", "standard", 1.0, marks=LITTLE_LEFT),
         pytest.param("benzodiazepine", "standard", 1.0, marks=LITTLE_LEFT),
     ],
@@ -296,7 +296,6 @@ def test_without_the_window_belief_stays_higher_in_the_shipped_typical_person() 
     assert at(additive, "negative_belief", 96.0) > at(treated, "negative_belief", 96.0) + 0.02
 
 
-@pytest.mark.xfail(strict=True, reason="24 %: the direct arm carries the more")
 def test_ampa_blockade_takes_a_quarter_of_translation_from_the_shipped_typical_person() -> None:
     gain = [peak(d, "bdnf") - at(d, "bdnf", 0.0) for d in (shipped(), shipped(taking("ampa_blocker")))]
     assert gain[1] < 0.75 * gain[0]
@@ -361,8 +360,8 @@ def test_an_antidepressant_and_care_relieve_over_weeks_and_touch_nothing_upstrea
     assert at(run(SALINE, stopped), "care", 336.0) < at(begun, "care", 168.0)
 
 
-def test_part_of_the_potentiation_does_not_wait_for_bdnf() -> None:
-    """What follows translation is there within hours; after a day both feeds have brought about the same."""
+def test_part_of_the_potentiation_waits_for_neither_translation_nor_bdnf() -> None:
+    """What follows the signal itself is there within two hours; after two days both have brought about the same."""
     protocol = parse_protocol(f"schema_version: 1\nname: test\ntitle: test\nhorizon: 2 wk\ndoses: [{INFUSION}]")
     courses = {}
     for share in (0.0, 1.0):
@@ -370,7 +369,7 @@ def test_part_of_the_potentiation_does_not_wait_for_bdnf() -> None:
         people.values["plasticity.potentiation_fast"] = np.full(1, share)
         courses[share] = simulate_people(protocol, people)
     slow, fast = ({h: at(courses[share], "potentiation", h) for h in (2.0, 48.0)} for share in (0.0, 1.0))
-    assert fast[2.0] > 2.0 * slow[2.0]
+    assert fast[2.0] > 5.0 * slow[2.0]
     assert 0.8 < fast[48.0] / slow[48.0] < 1.0
 
 

@@ -213,7 +213,8 @@ for run, label in ((course, "six KAP sessions"), (alone, "the six doses alone"))
 # %%
 # What would change our mind
 # --------------------------
-# Contested clauses are switches. Taking each out of the course shows how much of the end result hangs on it.
+# Contested clauses are switches. A chain without one is fitted to the same trials by what it has left: how far the
+# end of the course then differs is how much hangs on the clause's being true.
 
 for variant in ("standard", "dmn_silent", "additive_therapy", "expectancy_only"):
     run = kapsim.simulate("kap_six_sessions", variant=variant, draws=60)

@@ -2,8 +2,8 @@
 Contested links, side by side
 =============================
 
-What is contested is a switch. The same infusion under seven named settings: where two of them agree, this
-protocol cannot tell them apart.
+What is contested is a switch. The same infusion under seven named settings, each by its own fit to the trials: where
+two of them agree, this protocol cannot tell them apart.
 """
 
 # %%
@@ -35,9 +35,10 @@ figure.supxlabel(DISCLAIMER, fontsize=7)
 plt.show()
 
 # %%
-# ``expectancy_only`` leaves nothing of the drug but what people expect of it: the rest of the change is what the
-# links are there to explain. A variant that predicts the same as another is not tested by this protocol. ``kapsim
-# variants --perturbations`` looks for protocols that do tell them apart.
+# ``expectancy_only`` leaves nothing of the drug but what people expect of it, and has to explain the trials by that
+# alone (``kapsim explain`` asks instead what is left of the standard chain without a link). A variant that predicts the
+# same as another is not tested by this protocol. ``kapsim variants --perturbations`` looks for protocols that do tell
+# them apart.
 
 for name, run in runs.items():
     found = kapsim.endpoints(run)

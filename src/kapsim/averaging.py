@@ -1,25 +1,31 @@
-"""The average over variants: people spread over the settings of the contested links as the calibration weighs them.
+"""Variants of the contested links, each with people by its own fit, and the average over them.
 
-Each draw of the uncertain parameters has one variant, for the people who share it: what is not known of the structure
-is then one more thing that draws differ by, and the spread between variants can be told from the rest.
+A variant is fitted to the trials by itself: a chain without a link explains by the others what it did. So a person has
+other parameters under another variant, and the same deviates. Under the average people are spread over variants as the
+calibration weighs them. Each draw of the uncertain parameters has one variant, for the people who share it: what is not
+known of the structure is then one more thing that draws differ by, and the spread between variants can be told from the
+rest.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.errors import InputError
+from kapsim.evidence import Parameter, load_parameters
+from kapsim.mechanisms.kinetics import Body
 from kapsim.mechanisms.switches import VARIANTS, Switches
-from kapsim.model import variant_switches
+from kapsim.model import Traits, variant_switches
 from kapsim.patient.sampling import People
 
 Array = NDArray[np.float64]
+Registry = Mapping[str, Parameter]
 
 #: What stands in the place of a variant's name.
 AVERAGE: Final = "average"
@@ -47,6 +53,87 @@ def variant_weights() -> dict[str, float]:
         raise InputError(f"variant: {AVERAGE!r} needs weights, and the calibration of this version has none")
     total = sum(found.values())
     return {name: weight / total for name, weight in found.items()}
+
+
+@functools.cache
+def _own(variant: str) -> dict[str, Parameter]:
+    """Return the parameters as the fit of this variant has them; none where it is the standard chain, or not fitted."""
+    from kapsim.evidence._files import CHAIN_CALIBRATION
+    from kapsim.evidence.calibration import load_calibration, load_of_variants, moved
+    from kapsim.evidence.registry import load_priors
+
+    switches = variant_switches(variant)
+    if switches == variant_switches("standard"):
+        return {}
+    for one in load_of_variants():
+        if VARIANTS.get(one.variant) == switches:
+            return moved(load_priors(), one.parameters, load_calibration(CHAIN_CALIBRATION).records)
+    return {}
+
+
+def registry_under(variant: str, registry: Registry | None = None) -> Registry | None:
+    """Return a registry with the parameters of a variant as its own fit has them.
+
+    Parameters
+    ----------
+    variant : str
+        A variant, not the average of them.
+    registry : mapping of str to Parameter, optional
+        With the parameters of the standard chain; None stands for the shipped one.
+
+    Returns
+    -------
+    mapping of str to Parameter or None
+        The same where the variant has no fit of its own.
+
+    Raises
+    ------
+    InputError
+        For an unknown variant.
+    """
+    own = _own(variant)
+    return {**(load_parameters() if registry is None else registry), **own} if own else registry
+
+
+def drawn_under(variant: str, draw: Callable[[Registry | None], People], registry: Registry | None = None) -> People:
+    """Return people as a variant's own fit has them; under the average each as their variant's.
+
+    Parameters
+    ----------
+    variant : str
+    draw : callable
+        Draws people from a registry, the same deviates from each.
+    registry : mapping of str to Parameter, optional
+        As in `registry_under`.
+
+    Raises
+    ------
+    InputError
+        For an unknown variant.
+    """
+    if variant != AVERAGE:
+        return draw(registry_under(variant, registry))
+    drawn = {name: draw(registry_under(name, registry)) for name in variant_weights()}
+    found = next(iter(drawn.values()))
+    own = np.asarray(variants_of(found))
+    for name, people in drawn.items():
+        found = _with_rows(found, people, own == name)
+    return found
+
+
+def _with_rows(people: People, others: People, rows: NDArray[np.bool_]) -> People:
+    """Return people of whom those in `rows` are others."""
+
+    def mixed(mine: Any, theirs: Any) -> Any:
+        return np.where(rows, theirs, mine)
+
+    return replace(
+        people,
+        values={name: mixed(value, others.values[name]) for name, value in people.values.items()},
+        traits=Traits(*map(mixed, people.traits, others.traits)),
+        body=Body(*map(mixed, people.body, others.body)),
+        covariates={name: mixed(value, others.covariates[name]) for name, value in people.covariates.items()},
+    )
 
 
 def check_variant(variant: str) -> None:

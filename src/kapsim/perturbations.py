@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.averaging import drawn_under
 from kapsim.engine.grid import Resolution
 from kapsim.mechanisms.switches import VARIANTS
 from kapsim.model import variant_switches
@@ -170,7 +171,7 @@ def perturb(
     variants : sequence of str
         Those whose switches are alike are answered once and told under each name.
     seed : int
-        The same people under all.
+        The same people under all, with the parameters of each variant's own fit.
     draws : int
         Draws of the uncertain parameters, `PEOPLE` people each.
     progress : callable, optional
@@ -183,13 +184,16 @@ def perturb(
         Where the solution of a person breaks down.
     """
     say = progress or (lambda _: None)
-    people = sample_people(None, draws * PEOPLE, seed, per_draw=PEOPLE)
     told: dict[Any, list[Answer]] = {}
     found: list[Answer] = []
     for variant in variants:
         switches = variant_switches(variant)
         if switches not in told:
             say(f"variant {variant}")
+            people = drawn_under(
+                variant,
+                lambda own: sample_people(None, draws * PEOPLE, seed, per_draw=PEOPLE, parameters=own),
+            )
             told[switches] = _answers(variant, people)
         found += [answer._replace(variant=variant) for answer in told[switches]]
     return found

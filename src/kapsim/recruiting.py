@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from kapsim.averaging import drawn_under
 from kapsim.errors import InputError
 from kapsim.evidence import Parameter, load_parameters
 from kapsim.file_model import Quantity
@@ -24,6 +25,7 @@ def draw_people(
     seed: int,
     *,
     population: Population | None = None,
+    variant: str = "standard",
     spread: bool = True,
     rating_error: bool = False,
 ) -> tuple[People, Enrolment | None]:
@@ -37,6 +39,8 @@ def draw_people(
         As in `simulate`.
     population : Population, optional
         Whose people they are.
+    variant : str
+        By whose fit they are drawn.
     rating_error : bool
         Whether those who came into a study by a rating shall have the severity behind it.
 
@@ -47,7 +51,9 @@ def draw_people(
     """
     if population is None:
         registry, entry = _entry(patient) if rating_error else (None, None)
-        return sample_people(patient, draws, seed, spread=spread, parameters=registry), entry
+        return drawn_under(
+            variant, lambda own: sample_people(patient, draws, seed, spread=spread, parameters=own), registry
+        ), entry
     who = Patient(schema_version=1) if patient is None else patient
     if who.diagnosis is not None and (who.diagnosis == "healthy") != (population.diagnosis == "healthy"):
         raise InputError(
@@ -65,8 +71,11 @@ def draw_people(
         known = population.draw(draws, seed, per_draw=PATIENTS_PER_DRAW, given=known_traits(who))
     else:
         known = population.middle(draws, given=known_traits(who))
-    people = sample_people(who, draws, seed, spread=spread, parameters=registry, covariates=known)
-    return people, entry
+    return drawn_under(
+        variant,
+        lambda own: sample_people(who, draws, seed, spread=spread, parameters=own, covariates=known),
+        registry,
+    ), entry
 
 
 def truly(population: Population, parameters: Mapping[str, Parameter]) -> tuple[Population, Enrolment | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kapsim.applicability import applicability
-from kapsim.averaging import check_variant, switches_for
+from kapsim.averaging import AVERAGE, check_variant, switches_for
 from kapsim.course import build_course
 from kapsim.engine.grid import Resolution
 from kapsim.extensions import fingerprints
@@ -35,7 +35,7 @@ def simulate(
     patient: Patient | str | Path | None = None,
     *,
     population: Population | str | Path | None = None,
-    variant: str = "standard",
+    variant: str | None = None,
     kinetics: str = DEFAULT,
     draws: int = 200,
     seed: int = 0,
@@ -55,15 +55,16 @@ def simulate(
         Whose people they are: a population, the name of one, or a file (see `kapsim.population.load_population`). By
         default people are drawn from the registry alone, which stands for treatment-resistant depression and lets
         traits vary on their own.
-    variant : str
-        Named setting of the contested links; see `kapsim.model.VARIANTS`. 'average' spreads the draws over variants as
-        the calibration weighs them.
+    variant : str, optional
+        Named setting of the contested links; see `kapsim.model.VARIANTS`. By default 'average', which spreads the draws
+        over variants as the calibration weighs them, and 'standard' for the typical person.
     kinetics : str
         Named kinetics, from dose to concentrations; see `kapsim.kinetic_sets`.
     draws : int
         Number of people; every ten share one draw of the uncertain parameters.
     seed : int
-        Root of all randomness. The same seed gives the same people under every protocol and variant.
+        Root of all randomness. The same seed gives the same people under every protocol. Under another variant they
+        have the same deviates, of the parameters that its own fit to the trials has.
     spread : bool
         False simulates the typical person only: no variability, no uncertainty.
     rating_error : bool
@@ -87,20 +88,23 @@ def simulate(
         Where the solution of a patient breaks down: names patient and time.
     """
     say = progress or (lambda _: None)
-    check_variant(variant)
+    chosen = variant or (AVERAGE if spread else "standard")
+    check_variant(chosen)
     plan_of = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
     check_protocol(kinetics, plan_of)
     who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
     whose = population if population is None or isinstance(population, Population) else load_population(population)
     say("drawing people")
-    people, entry = draw_people(who, draws, seed, population=whose, spread=spread, rating_error=rating_error)
+    people, entry = draw_people(
+        who, draws, seed, population=whose, variant=chosen, spread=spread, rating_error=rating_error
+    )
     ratings = Ratings(people.keyed, people.size, entry) if rating_error else None
     return simulate_people(
         plan_of,
         people,
         who,
         population=whose,
-        variant=variant,
+        variant=chosen,
         kinetics=kinetics,
         seed=seed,
         ratings=ratings,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.averaging import check_variant
+from kapsim.averaging import Registry, check_variant, drawn_under
 from kapsim.engine.grid import Resolution
 from kapsim.engine.runtime import cores
 from kapsim.errors import InputError
@@ -72,6 +72,7 @@ def people_from(
     *,
     spread: bool = True,
     per_draw: int = PATIENTS_PER_DRAW,
+    variant: str = "standard",
 ) -> People:
     """Draw `count` people of a population from number `first` on: the same as if all had been drawn at once.
 
@@ -83,12 +84,20 @@ def people_from(
         A multiple of `per_draw`.
     count, seed, spread, per_draw
         As in `kapsim.patient.sampling.sample_people`.
+    variant : str
+        By whose fit they are drawn.
     """
     if first < 0 or first % per_draw:
         raise InputError(f"first: {first} is no multiple of {per_draw}, the people who share a draw of the parameters")
     deviates = _From(Keyed(seed, spread), first, per_draw)
-    people = sample_people(patient, count, seed, spread=spread, per_draw=per_draw, deviates=deviates)
-    return replace(people, parameter_draw=people.parameter_draw + first // per_draw)
+
+    def draw(own: Registry | None) -> People:
+        people = sample_people(
+            patient, count, seed, spread=spread, per_draw=per_draw, parameters=own, deviates=deviates
+        )
+        return replace(people, parameter_draw=people.parameter_draw + first // per_draw)
+
+    return drawn_under(variant, draw)
 
 
 def population_hours(protocol: Protocol) -> Array:
@@ -161,7 +170,7 @@ def stream_population(
 
     def solved(first: int) -> Block:
         size = min(block, count - first)
-        people = people_from(patient, first, size, seed) if draw is None else draw(first, size)
+        people = people_from(patient, first, size, seed, variant=variant) if draw is None else draw(first, size)
         dataset = simulate_people(
             protocol,
             people,

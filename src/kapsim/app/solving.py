@@ -183,21 +183,23 @@ def _described(controls: Controls) -> str:
 
 def cohort(controls: Controls) -> People:
     """Return the people of a course: the same under every treatment."""
-    return _cohort(_described(controls))
+    return _cohort(_described(controls), controls.variant)
 
 
 @functools.lru_cache(maxsize=16)
 def _prepared(patient: str, variant: str) -> Prepared:
     """Return what the solver takes from people: a control of the treatment leaves it as it is."""
-    return prepare(_cohort(patient), variant_switches(variant))
+    return prepare(_cohort(patient, variant), variant_switches(variant))
 
 
 @functools.lru_cache(maxsize=16)
-def _cohort(patient: str) -> People:
+def _cohort(patient: str, variant: str) -> People:
+    from kapsim.averaging import drawn_under
     from kapsim.patient import Patient
     from kapsim.patient.sampling import sample_people
 
-    return sample_people(Patient.model_validate_json(patient, strict=False) if patient else None, PEOPLE, 0)
+    who = Patient.model_validate_json(patient, strict=False) if patient else None
+    return drawn_under(variant, lambda own: sample_people(who, PEOPLE, 0, parameters=own))
 
 
 def warm_up(desk: Desk) -> None:

@@ -15,6 +15,7 @@ from kapsim.attribution.links import LINKS, Link, knocked_out
 from kapsim.attribution.subsets import solve_settings
 from kapsim.attribution.supports import Support, support
 from kapsim.attribution.synergies import Synergy, synergy
+from kapsim.averaging import drawn_under
 from kapsim.course import SHAM, build_course
 from kapsim.engine.grid import Resolution
 from kapsim.errors import SolverError
@@ -169,7 +170,7 @@ def explain(
     check_protocol(kinetics, plan)
     who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
     say("drawing people")
-    people = sample_people(who, draws, seed, per_draw=PER_DRAW)
+    people = drawn_under(variant, lambda own: sample_people(who, draws, seed, per_draw=PER_DRAW, parameters=own))
     moments = _moments(plan)
     silent = _silent(plan, switches)
     players = tuple(link for link in LINKS if link.name not in silent)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.averaging import drawn_under
 from kapsim.brain.fixed_point import FixedPoint, follow, rest
 from kapsim.brain.mean_field import MeanField
 from kapsim.brain.regions import Regions
@@ -126,7 +127,7 @@ def study_states(
         As `check_study` raises, and for a number of subjects that cannot be.
     """
     check_study(protocol, hours)
-    people = sample_people(patient, subjects, seed, spread=spread)
+    people = drawn_under(variant, lambda own: sample_people(patient, subjects, seed, spread=spread, parameters=own))
     depressed = patient is None or patient.diagnosis != "healthy"
     taken = [(item.start_h, item.end_h) for item in protocol.co_medications() if item.drug == "benzodiazepine"]
     at = block_hours([dose.start_h for dose in protocol.dose_events()], hours, protocol.horizon_h)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 POSTERIOR, ACCOUNT, PARTS = "posterior.csv", "calibration.json", "parts"
 #: The same as package data: copied to the evidence, they are what runs draw from.
-SHIPPED = ("calibration-chain.yaml", "left-out-chain.yaml", "ensemble-chain.csv")
+SHIPPED = ("calibration-chain.yaml", "left-out-chain.yaml", "ensemble-chain.csv", "variants-chain.yaml")
 #: Parameters and studies that the terminal shows.
 _SHOWN = 25
 
@@ -53,7 +53,7 @@ def calibrate(
     from kapsim.inference.chain.contest import distinct
     from kapsim.inference.chain.leave_out import leave_one_out
     from kapsim.inference.chain.new_studies import by_the_model, scatter_by_kind
-    from kapsim.inference.chain.shipping import calibration, ensemble, without_studies
+    from kapsim.inference.chain.shipping import calibration, ensemble, of_variants, without_studies
     from kapsim.inference.chain.targets import fitted
     from kapsim.model import variant_switches
     from kapsim.validation.cases import prepare
@@ -84,6 +84,7 @@ def calibrate(
             SHIPPED[0]: calibration(posterior, parameters, cases, new_studies, seed=seed),
             SHIPPED[1]: without_studies(posterior, left_out, parameters, cases),
             SHIPPED[2]: ensemble(free.names, free.z),
+            SHIPPED[3]: of_variants(posterior, variant, parameters),
             POSTERIOR: _table(free.names, free.z),
         },
     )

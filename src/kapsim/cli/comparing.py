@@ -17,8 +17,8 @@ from kapsim.cli.options import (
     Kinetics,
     OneToOne,
     PatientFile,
+    Predicted,
     Seed,
-    Variant,
     WhosePeople,
     number,
     population_words,
@@ -73,7 +73,7 @@ def compare(
     population: WhosePeople = None,
     based_on: BasedOn = None,
     one_to_one: OneToOne = False,
-    variant: Variant = "standard",
+    variant: Predicted = "average",
     kinetics: Kinetics = "default",
     draws: Draws = 200,
     seed: Seed = 0,
@@ -116,9 +116,9 @@ def compare(
 
 def _arms(names: list[str], variant: str, kinetics: str) -> list[Arm]:
     """Return what to run, everything checked before the first run begins."""
+    from kapsim.averaging import check_variant
     from kapsim.errors import InputError
     from kapsim.kinetic_sets import check_protocol
-    from kapsim.model import variant_switches
     from kapsim.protocol import load_protocol
 
     if len(names) < 2:
@@ -129,7 +129,7 @@ def _arms(names: list[str], variant: str, kinetics: str) -> list[Arm]:
         # A file may have the sign in its name.
         if not at or Path(name).exists():
             what, own = name, variant
-        variant_switches(own)
+        check_variant(own)
         protocol = load_protocol(what)
         check_protocol(kinetics, protocol)
         label = protocol.name if own == variant else f"{protocol.name}@{own}"

@@ -43,6 +43,14 @@ OneToOne = Annotated[
 Variant = Annotated[
     str, typer.Option("--variant", metavar="NAME", help="Setting of the contested links; see `kapsim variants`.")
 ]
+Predicted = Annotated[
+    str,
+    typer.Option(
+        "--variant",
+        metavar="NAME",
+        help="Setting of the contested links, see `kapsim variants`; 'average' spreads people over them by weight.",
+    ),
+]
 Kinetics = Annotated[
     str, typer.Option("--kinetics", metavar="NAME", help="Kinetics from dose to blood; see `kapsim kinetics`.")
 ]

@@ -19,8 +19,8 @@ from kapsim.cli.options import (
     Kinetics,
     OneToOne,
     PatientFile,
+    Predicted,
     Seed,
-    Variant,
     WhosePeople,
     population_words,
     print_json,
@@ -62,7 +62,7 @@ def run(
     population: WhosePeople = None,
     based_on: BasedOn = None,
     one_to_one: OneToOne = False,
-    variant: Variant = "standard",
+    variant: Predicted = "average",
     kinetics: Kinetics = "default",
     draws: Annotated[
         int | None,
@@ -94,7 +94,7 @@ def run(
     if (protocol is None) == (events is None):
         raise typer.BadParameter("give a protocol, or an event table with --events FILE")
     if events is not None:
-        if patient is not None or variant != "standard":
+        if patient is not None or variant != "average":
             raise typer.BadParameter("--patient and --variant go with a protocol; an event table holds its people")
         if rating_error:
             raise typer.BadParameter("--rating-error goes with a protocol; an event table has no ratings")
@@ -216,7 +216,7 @@ def _called(
     parts = [protocol]
     parts += [] if population is None else [Path(population.source).stem]
     parts += [] if patient is None else [patient.stem]
-    parts += [] if variant == "standard" else [variant]
+    parts += [] if variant == "average" else [variant]
     parts += [] if kinetics == "default" else [kinetics]
     parts += ["rated"] if rating_error else []
     return "-".join(parts)

@@ -29,6 +29,9 @@ CHAIN_CALIBRATION = DATA / "calibration-chain.yaml"
 CHAIN_LEFT_OUT = DATA / "left-out-chain.yaml"
 """The same without each study; a file of its own, because only a validation needs it."""
 
+CHAIN_VARIANTS = DATA / "variants-chain.yaml"
+"""The same for every other variant of the contested links, each by its own fit."""
+
 CHAIN_ENSEMBLE = DATA / "ensemble-chain.csv"
 """Draws of that posterior, which say what its parameters have in common; written by `kapsim calibrate`."""
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from kapsim.errors import InputError
-from kapsim.evidence._files import CALIBRATION, CALIBRATIONS, CHAIN_LEFT_OUT, read_yaml
+from kapsim.evidence._files import CALIBRATION, CALIBRATIONS, CHAIN_LEFT_OUT, CHAIN_VARIANTS, read_yaml
 from kapsim.evidence.fields import Identities, Identity, Model, NotNegative, Number, Text, TextOrNull
 from kapsim.evidence.parameter import Parameter, Prior
 from kapsim.strict_yaml import one_line
@@ -63,6 +63,20 @@ class LeftOut(Model):
     records: Identities
     dropped: Identities
     not_testable: dict[str, str]
+    parameters: tuple[Moved, ...] = Field(strict=False)
+
+
+class OfVariant(Model):
+    """The calibration under another variant of the contested links.
+
+    Attributes
+    ----------
+    variant : str
+    parameters : tuple of Moved
+        The same as those of the standard chain.
+    """
+
+    variant: Text
     parameters: tuple[Moved, ...] = Field(strict=False)
 
 
@@ -184,6 +198,26 @@ def load_left_out(path: Path = CHAIN_LEFT_OUT) -> tuple[LeftOut, ...]:
     if not path.exists():
         return ()
     found: tuple[LeftOut, ...] = _read(path, TypeAdapter(tuple[LeftOut, ...]))
+    return found
+
+
+@functools.cache
+def load_of_variants(path: Path = CHAIN_VARIANTS) -> tuple[OfVariant, ...]:
+    """Load what became of a calibration under every other variant.
+
+    Parameters
+    ----------
+    path : Path, optional
+        File to read; that of the chain from glutamate to mood by default. It is read once.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or does not hold such variants.
+    """
+    if not path.exists():
+        return ()
+    found: tuple[OfVariant, ...] = _read(path, TypeAdapter(tuple[OfVariant, ...]))
     return found
 
 

@@ -3,12 +3,13 @@
 Two arms feed translation: *indirect*, AMPA throughput above what the same synapses pass at resting glutamate, and
 *direct*, block of receptors at rest. Translation makes BDNF; BDNF makes fast potentiation (hours to days), then spines
 (days to two weeks), opens the plasticity window and feeds neurogenesis. Everything is driven by excess over the
-person's own rest. Potentiation has a fast part, receptors that translation brings to the synapse within hours, and one
-that waits for BDNF: trials see relief at the first rating, 40 minutes to two hours after a dose. The indirect arm
-counts the excess of *glutamate* seen through AMPA receptors rather than the excess of the AMPA drive itself: with the
-loop drive → translation → BDNF → potentiation → drive closed at rest, a pulse of an hour that is to leave days of
-potentiation needs a gain far above 1, and nothing would ever return. Contested: which arm carries the effect; whether
-mTOR drives growth or elimination; HNK; an opioid gate; neurogenesis in adults.
+person's own rest. Potentiation has a fast part, receptors that the signal of both arms brings to the synapse while it
+lasts, and one that waits for BDNF: trials see relief at the first rating, 40 minutes to two hours after a dose, and in
+people rapamycin left what is seen on the first day as it was. The indirect arm counts the excess of *glutamate* seen
+through AMPA receptors rather than the excess of the AMPA drive itself: with the loop drive → translation → BDNF →
+potentiation → drive closed at rest, a pulse of an hour that is to leave days of potentiation needs a gain far above 1,
+and nothing would ever return. Contested: which arm carries the effect; whether mTOR drives growth or elimination; HNK;
+an opioid gate; neurogenesis in adults.
 """
 
 from __future__ import annotations
@@ -120,12 +121,12 @@ class Plasticity(Mechanism):
         switches: Switches,
     ) -> PlasticityState:
         """Rates of change per hour, all zero at `rest` without drug or stressor."""
-        drive = self.translation_drive(state, surge, block, tone, hydroxynorketamine, setting, switches)
-        drive = drive * (1.0 - (1.0 - switches.mtor_elimination) * self.rapamycin * setting.rapamycin)
+        signal = self.translation_drive(state, surge, block, tone, hydroxynorketamine, setting, switches)
+        drive = signal * (1.0 - (1.0 - switches.mtor_elimination) * self.rapamycin * setting.rapamycin)
         excess = state.bdnf / rest.bdnf - 1.0
         # both parts have the same area after a dose: the share sets how soon receptors are there, not how many
         fast = self.potentiation_fast
-        fed = fast * self.bdnf_gain * state.translation + (1.0 - fast) * excess
+        fed = fast * self.bdnf_gain * signal / (1.0 + signal) + (1.0 - fast) * excess
         synthesis = (1.0 + self.bdnf_inflammation * (microglia_rest - 1.0)) / (
             1.0 + self.bdnf_inflammation * (microglia - 1.0)
         )

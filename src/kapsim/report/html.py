@@ -232,7 +232,7 @@ def report_html(
     endpoints : mapping of str to Endpoint
         As `kapsim.endpoints(dataset)` gives them.
     parameters : mapping of str to Parameter, optional
-        Where ids in the results' `parameters_used` are looked up; the model's own by default.
+        Where ids in the results' `parameters_used` are looked up; by default the model's own under their variant.
 
     Raises
     ------
@@ -240,9 +240,12 @@ def report_html(
         If the results' records of events or parameters cannot be read.
     """
     if parameters is None:
+        from kapsim.averaging import registry_under
         from kapsim.evidence import load_parameters
+        from kapsim.mechanisms.switches import VARIANTS
 
-        parameters = load_parameters()
+        variant = dataset.attrs.get("variant")
+        parameters = (registry_under(variant) if variant in VARIANTS else None) or load_parameters()
     time = times(dataset)
     horizon = duration_text(float(time[-1] - time[0]))
     rows, spread_note = _endpoint_rows(dataset, endpoints)

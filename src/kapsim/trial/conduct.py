@@ -174,7 +174,7 @@ def conduct(
     """
     numbers = np.asarray(replicates, dtype=np.int64)
     recruited = intake(trial) if who is None else who
-    people = draw(recruited, settings.seed, numbers, settings.patients, settings.parameters)
+    people = draw(recruited, settings.seed, numbers, settings.patients, settings.parameters, settings.variant)
     if blind:
         people = unable_to_tell(people)
     return _Conduct(trial, settings, numbers, recruited, people, forced).run()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.averaging import drawn_under
 from kapsim.evidence import Parameter, load_parameters
 from kapsim.evidence.schema import Baseline as RecordedBaseline
 from kapsim.evidence.schema import Group
@@ -87,7 +88,14 @@ def intake(trial: Trial) -> Intake:
     return Intake(group_registry(key, parameters), enrolment(key, parameters))
 
 
-def draw(who: Intake, seed: int, replicates: NDArray[np.int64], patients: int, parameters: Parameters) -> People:
+def draw(
+    who: Intake,
+    seed: int,
+    replicates: NDArray[np.int64],
+    patients: int,
+    parameters: Parameters,
+    variant: str = "standard",
+) -> People:
     """Draw the people of some replicates, those of a replicate side by side.
 
     Parameters
@@ -101,6 +109,8 @@ def draw(who: Intake, seed: int, replicates: NDArray[np.int64], patients: int, p
         People in each.
     parameters : str
         'ensemble' or 'fixed', see `TrialDeviates`.
+    variant : str
+        By whose fit they are drawn.
     """
     deviates = TrialDeviates(
         seed, np.repeat(replicates, patients), np.tile(np.arange(patients), len(replicates)), parameters
@@ -108,8 +118,12 @@ def draw(who: Intake, seed: int, replicates: NDArray[np.int64], patients: int, p
     patient = Patient.model_validate({"schema_version": 1, "diagnosis": who.diagnosis})
     size = patients * len(replicates)
     known = None if who.population is None else _covariates(who.population, seed, replicates, patients, parameters)
-    return sample_people(
-        patient, size, 0, per_draw=patients, parameters=who.registry, deviates=deviates, covariates=known
+    return drawn_under(
+        variant,
+        lambda own: sample_people(
+            patient, size, 0, per_draw=patients, parameters=own, deviates=deviates, covariates=known
+        ),
+        who.registry,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kapsim._version import __version__
+from kapsim.averaging import drawn_under
 from kapsim.errors import InputError
 from kapsim.evidence import evidence_hash, evidence_version
 from kapsim.exchange.sbml.chain import chain_system
@@ -16,7 +17,7 @@ from kapsim.protocol import Protocol, load_protocol
 from kapsim.statements import DISCLAIMER
 
 
-def one_person(patient: Patient | None, person: int | None, seed: int) -> People:
+def one_person(patient: Patient | None, person: int | None, seed: int, variant: str = "standard") -> People:
     """Return the typical person, or number `person` (from 0) of those that a run with `seed` draws.
 
     Raises
@@ -25,11 +26,11 @@ def one_person(patient: Patient | None, person: int | None, seed: int) -> People
         For a number or a seed that cannot be.
     """
     if person is None:
-        return sample_people(patient, 1, seed, spread=False)
+        return drawn_under(variant, lambda own: sample_people(patient, 1, seed, spread=False, parameters=own))
     if not 0 <= person < MOST_DRAWS:
         raise InputError(f"person: {person} is not between 0 and {MOST_DRAWS - 1}")
-    drawn = sample_people(patient, person + 1, seed)
-    return drawn.of(person)
+    last = person + 1
+    return drawn_under(variant, lambda own: sample_people(patient, last, seed, parameters=own)).of(person)
 
 
 def export_system(
@@ -66,7 +67,7 @@ def export_system(
     """
     plan = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
     who = patient if patient is None or isinstance(patient, Patient) else load_patient(patient)
-    people = one_person(who, person, seed)
+    people = one_person(who, person, seed, variant)
     whom = "the typical person" if person is None else f"person {person} of those drawn with seed {seed}"
     if who is not None:
         whom += " of a patient file"

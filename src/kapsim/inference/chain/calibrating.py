@@ -23,7 +23,7 @@ from kapsim.inference.chain.design import PEOPLE, SHARD, Design, candidates, eva
 from kapsim.inference.chain.emulator import Emulator, fit_emulator
 from kapsim.inference.chain.leave_out import RELIABLE, smoothed
 from kapsim.inference.chain.new_studies import Own
-from kapsim.inference.chain.posterior import SHORTER, USUAL, Draws, Sampler, Sampling, study_log_likelihood
+from kapsim.inference.chain.posterior import SHORTER, USUAL, Draws, Sampler, Sampling, around, study_log_likelihood
 from kapsim.inference.chain.screening import screened
 from kapsim.inference.chain.targets import Targets
 from kapsim.validation.cases import Case
@@ -48,8 +48,8 @@ class Effort:
         People of each group in a row.
     crowd, crowded : int
         People of each group, and rows of each further design, in which many people tell what a few are off by.
-    contested : int
-        Rows at which each variant is run beside the standard chain.
+    contested, at_its_own : int
+        Rows at which each variant is run beside the standard chain: where that one's posterior lies, and where its own.
     shard : int
         Rows that are computed and stored together.
     sampling : Sampling
@@ -64,6 +64,7 @@ class Effort:
     people: int = PEOPLE
     crowd: int = 128
     contested: int = 32
+    at_its_own: int = 16
     crowded: int = 16
     shard: int = SHARD
     sampling: Sampling = USUAL
@@ -72,7 +73,7 @@ class Effort:
 
 #: Enough to see that every stage works, not to be believed.
 QUICK = Effort(
-    rows=64, refined=32, rounds=1, checked=32, people=8, crowd=32, crowded=8, contested=16, shard=32,
+    rows=64, refined=32, rounds=1, checked=32, people=8, crowd=32, crowded=8, contested=16, at_its_own=8, shard=32,
     sampling=Sampling(2, 150, 150), again=None,
 )  # fmt: skip
 
@@ -202,26 +203,11 @@ def calibrate(
     posterior = weighed(draws, free, emulator, both.targets, few, checked, seed, both.failures + checked.failures)
     if not others:
         return posterior
-    rows = near[-1].z[: effort.contested]
-    designs = {other: run(rows, f"variant-{other}", variant=other) for other in others}
-    contestants = scored(variant, emulator, near[-1], both.targets, designs, effort.sampling, seed, say)
+    contestants = scored(
+        variant, others, emulator, near[-1], both.targets, (effort.contested, effort.at_its_own),
+        lambda z, stage, name: run(z, stage, variant=name), effort.sampling, seed, say,
+    )  # fmt: skip
     return replace(posterior, contestants=contestants)
-
-
-def around(draws: Draws, rows: int, seed: int, *, wider: float = 1.0) -> Array:
-    """Return settings that are draws of a posterior.
-
-    Parameters
-    ----------
-    draws : Draws
-    rows : int
-    seed : int
-    wider : float
-        Factor on the distance of a draw from the mean: the next posterior may lie at the edge of this one.
-    """
-    chosen = np.random.default_rng([seed, 3]).choice(len(draws.z), rows, replace=rows > len(draws.z))
-    middle = draws.z.mean(axis=0)
-    return np.asarray(middle + wider * (draws.z[chosen] - middle))
 
 
 def as_shipped(draws: Draws, free: Sequence[str], rows: int, seed: int) -> Array:

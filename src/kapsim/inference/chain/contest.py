@@ -1,8 +1,10 @@
 """Variants scored side by side: how well each predicts studies that it was not fitted to, and weights for all of them.
 
-A variant shares most of its figures with the standard chain. It is run at a few rows of the posterior, with the same
-people; what it differs by there, as a plane in the parameters, is added to the emulator, with its own error. The
-variant is then fitted to the same records as the standard chain, and each study is left out of it in turn.
+A variant shares most of its figures with the standard chain. Both are run at a few rows of the posterior, with the same
+people; what they differ by there, as a plane in the parameters, is added to the emulator, with its own error. The
+variant is then fitted to the same records as the standard chain. Where its own posterior lies both are run once more,
+since one that lacks a link may lie far off; what they differ by there counts, too. Then each study is left out of it in
+turn.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from kapsim.inference.chain.design import Design, with_figures
 from kapsim.inference.chain.emulator import Emulator, with_difference
 from kapsim.inference.chain.leave_out import RELIABLE, LeftOut, leave_one_out
-from kapsim.inference.chain.posterior import Sampler, Sampling
+from kapsim.inference.chain.posterior import SHORTER, Draws, Sampler, Sampling, around
 from kapsim.inference.chain.targets import Targets
 from kapsim.mechanisms.switches import VARIANTS, Switches
 from kapsim.model import variant_switches
@@ -41,15 +43,13 @@ class Contestant:
     name : str
     left_out : tuple of LeftOut
         Each study predicted by the others under the variant.
-    divergences : int
-    r_hat : float
-        Largest over the parameters.
+    draws : Draws
+        Posterior of all studies under the variant.
     """
 
     name: str
     left_out: tuple[LeftOut, ...]
-    divergences: int
-    r_hat: float
+    draws: Draws
 
     @property
     def densities(self) -> dict[str, float]:
@@ -65,7 +65,7 @@ def distinct(variant: str) -> tuple[str, ...]:
     return tuple(name for name in found.values() if name != variant)
 
 
-def contest(name: str, emulator: Emulator, targets: Targets, effort: Sampling, *, seed: int = 0) -> Contestant:
+def contest(name: str, emulator: Emulator, targets: Targets, sampler: Sampler, *, seed: int = 0) -> Contestant:
     """Fit a variant and predict each study by the others.
 
     Parameters
@@ -74,12 +74,13 @@ def contest(name: str, emulator: Emulator, targets: Targets, effort: Sampling, *
     emulator : Emulator
         Of the variant.
     targets : Targets
-    effort : Sampling
+    sampler : Sampler
+        Of the standard chain.
     seed : int
     """
-    draws = Sampler(emulator, targets, effort)(seed=seed)
+    draws = sampler(seed=seed, emulator=emulator)
     left_out = leave_one_out(emulator, targets, draws, None, seed=seed)
-    return Contestant(name, tuple(left_out), draws.divergences, float(draws.r_hat.max()))
+    return Contestant(name, tuple(left_out), draws)
 
 
 def stacking(densities: Sequence[Mapping[str, float]], *, resamples: int = RESAMPLES, seed: int = 0) -> Array:
@@ -146,10 +147,12 @@ def _short(value: float) -> float:
 
 def scored(
     variant: str,
+    others: Sequence[str],
     emulator: Emulator,
     near: Design,
     wanted: Targets,
-    designs: Mapping[str, Design],
+    rows: tuple[int, int],
+    run: Callable[[Array, str, str], Design],
     effort: Sampling,
     seed: int,
     say: Callable[[str], None],
@@ -160,39 +163,48 @@ def scored(
     ----------
     variant : str
         The one that was fitted.
+    others : sequence of str
     emulator : Emulator
-        Of it.
+        Of the one that was fitted.
     near : Design
-        Of it; its first rows are those of the other designs.
+        Of it.
     wanted : Targets
-    designs : mapping of str to Design
-        Of the other variants.
+    rows : tuple of int
+        How many rows of `near` each variant is run at, and how many of its own posterior.
+    run : callable
+        `run(z, stage, variant)` computes a design.
     effort : Sampling
     seed : int
     say : callable
     """
-    differences = {}
-    for name, design in designs.items():
-        have = {key: k for k, key in enumerate(design.targets.keys)}
-        differences[name] = (
-            np.stack(
-                [
-                    design.figures[:, have[key]] if key in have else np.full(len(design.z), np.nan)
-                    for key in wanted.keys
-                ],
-                axis=1,
-            )
-            - with_figures(near, wanted)[: len(design.z)]
-        )
+    z, standard = near.z[: rows[0]], with_figures(near, wanted)[: rows[0]]
+    differences = {name: _of(run(z, f"variant-{name}", name), wanted) - standard for name in others}
     known = [np.isfinite(difference).mean(axis=0) >= _ENOUGH for difference in differences.values()]
     places = np.flatnonzero(np.all(known, axis=0))
     targets, own = wanted.some(places), emulator.some(places)
     say(f"scoring {variant}")
-    found = [contest(variant, own, targets, effort, seed=seed)]
+    # one program for all: every variant is the standard chain and a plane
+    sampler, quick = (Sampler(own, targets, each, planes=True) for each in (effort, SHORTER))
+    found = [contest(variant, own, targets, sampler, seed=seed)]
     for name, difference in differences.items():
+        moved = with_difference(own, z, _filled(difference[:, places]))
+        say(f"sampling {name}")
+        there = around(quick(seed=seed, emulator=moved), rows[1], seed)
+        off = _of(run(there, f"own-{name}", name), wanted) - _of(run(there, f"beside-{name}", variant), wanted)
         say(f"scoring {name}")
-        there = difference[:, places]
-        there = np.where(np.isfinite(there), there, np.nanmean(there, axis=0))
-        moved = with_difference(own, designs[name].z, there)
-        found.append(contest(name, moved, targets, effort, seed=seed))
+        both = _filled(np.concatenate([difference, off])[:, places])
+        moved = with_difference(own, np.concatenate([z, there]), both)
+        found.append(contest(name, moved, targets, sampler, seed=seed))
     return tuple(found)
+
+
+def _of(design: Design, wanted: Targets) -> Array:
+    """Return the figures that are wanted, in their order; not a number where the design has none."""
+    have = {key: k for k, key in enumerate(design.targets.keys)}
+    nothing = np.full(len(design.z), np.nan)
+    return np.stack([design.figures[:, have[key]] if key in have else nothing for key in wanted.keys], axis=1)
+
+
+def _filled(difference: Array) -> Array:
+    """Return differences with the mean of a figure where a row lacks it."""
+    return np.where(np.isfinite(difference), difference, np.nanmean(difference, axis=0))

@@ -91,6 +91,22 @@ class Draws:
         )  # fmt: skip
 
 
+def around(draws: Draws, rows: int, seed: int, *, wider: float = 1.0) -> Array:
+    """Return settings that are draws of a posterior.
+
+    Parameters
+    ----------
+    draws : Draws
+    rows : int
+    seed : int
+    wider : float
+        Factor on the distance of a draw from the mean: the next posterior may lie at the edge of this one.
+    """
+    chosen = np.random.default_rng([seed, 3]).choice(len(draws.z), rows, replace=rows > len(draws.z))
+    middle = draws.z.mean(axis=0)
+    return np.asarray(middle + wider * (draws.z[chosen] - middle))
+
+
 def blocks(targets: Targets) -> Blocks:
     """Return how figures hang together."""
     kinds = list(BETWEEN)
@@ -196,17 +212,23 @@ def sign_log_likelihood(predicted: Any, error: Any, targets: Targets, shared: Bl
     return space.log(space.clip(likely, 1e-9, 1.0))
 
 
+#: What a plane changes of an emulator.
+_PLANE = ("constant", "slopes", "error")
+
+
 class Sampler:
-    """The posterior of one emulator, compiled once: other data, or fewer studies, need no new program.
+    """The posterior of one emulator, compiled once: other data, fewer studies or an added plane need no new program.
 
     Parameters
     ----------
     emulator : Emulator
     targets : Targets
     effort : Sampling
+    planes : bool
+        Whether planes will be added.
     """
 
-    def __init__(self, emulator: Emulator, targets: Targets, effort: Sampling = USUAL) -> None:
+    def __init__(self, emulator: Emulator, targets: Targets, effort: Sampling = USUAL, *, planes: bool = False) -> None:
         import jax
         import jax.numpy as jnp
         import numpyro
@@ -214,19 +236,20 @@ class Sampler:
         from jax.scipy.special import ndtr
         from numpyro.infer import MCMC, NUTS
 
-        self._emulator, self._targets, self._shared = emulator, targets, blocks(targets)
+        self._emulator, self._targets, self._shared, self._planes = emulator, targets, blocks(targets), planes
         shared, size = self._shared, len(emulator.names)
 
-        def model(observed: Any, counted: Any, signs: Any) -> None:
+        def model(observed: Any, counted: Any, signs: Any, *plane: Any) -> None:
             z = numpyro.sample("z", dist.Normal(0.0, 1.0).expand([size]).to_event(1))
             between = numpyro.sample("between", dist.HalfNormal(jnp.asarray(list(BETWEEN.values()))).to_event(1))
             arms = numpyro.sample("arms", dist.HalfNormal(jnp.asarray(list(ARMS.values()))).to_event(1))
             within = numpyro.sample("within", dist.HalfNormal(jnp.asarray(list(WITHIN.values()))).to_event(1))
-            predicted, data = emulator(z), replace(targets, observed=observed)
-            normal = block_log_likelihood(predicted, emulator.error, (between, arms, within), data, shared, jnp)
+            own = replace(emulator, **dict(zip(_PLANE, plane, strict=True))) if plane else emulator
+            predicted, data = own(z), replace(targets, observed=observed)
+            normal = block_log_likelihood(predicted, own.error, (between, arms, within), data, shared, jnp)
             numpyro.factor("figures", (counted * normal).sum())
             if len(shared.signs):
-                likely = sign_log_likelihood(predicted, emulator.error, data, shared, ndtr, jnp)
+                likely = sign_log_likelihood(predicted, own.error, data, shared, ndtr, jnp)
                 numpyro.factor("signs", (signs * likely).sum())
 
         with jax.enable_x64(True):
@@ -235,7 +258,14 @@ class Sampler:
                 num_chains=effort.chains, chain_method="sequential", jit_model_args=True, progress_bar=False,
             )  # fmt: skip
 
-    def __call__(self, *, seed: int = 0, observed: Array | None = None, without: str | None = None) -> Draws:
+    def __call__(
+        self,
+        *,
+        seed: int = 0,
+        observed: Array | None = None,
+        without: str | None = None,
+        emulator: Emulator | None = None,
+    ) -> Draws:
         """Return draws.
 
         Parameters
@@ -245,17 +275,21 @@ class Sampler:
             Other data than those of the targets.
         without : str, optional
             A study that does not count.
+        emulator : Emulator, optional
+            The same with a plane added to it, see `kapsim.inference.chain.emulator.with_difference`.
         """
         import jax
         from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
-        shared = self._shared
+        shared, own = self._shared, self._emulator if emulator is None else emulator
+        assert self._planes or emulator is None
+        plane = [getattr(own, name) for name in _PLANE] if self._planes else []
         counted = np.asarray([float(study != without) for study in shared.study])
         signs = np.asarray([float(self._targets.studies[place] != without) for place in shared.signs])
         with jax.enable_x64(True):
             self._mcmc.run(
                 jax.random.PRNGKey(seed), np.asarray(self._targets.observed if observed is None else observed), counted,
-                signs, extra_fields=("diverging",),
+                signs, *plane, extra_fields=("diverging",),
             )  # fmt: skip
             found = {name: np.asarray(value) for name, value in self._mcmc.get_samples(group_by_chain=True).items()}
             diverging = int(np.asarray(self._mcmc.get_extra_fields()["diverging"]).sum())

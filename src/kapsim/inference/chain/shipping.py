@@ -1,4 +1,4 @@
-"""A posterior as package data: middle and width of each parameter, the same without each study, and joint draws.
+"""A posterior as package data: middle and width of each parameter, without each study, under each variant, and draws.
 
 What is written is read by `kapsim.evidence.calibration` and `kapsim.evidence.ensemble`.
 """
@@ -187,6 +187,29 @@ def without_studies(
             for one in left_out
         ]
     )
+
+
+def of_variants(posterior: Posterior, variant: str, parameters: Mapping[str, Parameter]) -> str:
+    """Return the free parameters as the fit of every other variant has them, as YAML.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    variant : str
+        The one that was fitted first.
+    parameters : mapping of str to Parameter
+        Registry with the priors.
+    """
+    found = []
+    for one in posterior.contestants:
+        if one.name != variant:
+            z = one.draws.some(posterior.free).z
+            told = [
+                moved(parameters[name], float(z[:, k].mean()), float(z[:, k].std()))
+                for k, name in enumerate(posterior.free)
+            ]
+            found.append({"variant": one.name, "parameters": told})
+    return _yaml(found)
 
 
 def _fitted(posterior: Posterior, cases: Sequence[Case]) -> list[Case]:
