@@ -195,9 +195,7 @@ def load_left_out(path: Path = CHAIN_LEFT_OUT) -> tuple[LeftOut, ...]:
     InputError
         If the file cannot be read or does not hold such studies.
     """
-    if not path.exists():
-        return ()
-    found: tuple[LeftOut, ...] = _read(path, TypeAdapter(tuple[LeftOut, ...]))
+    found: tuple[LeftOut, ...] = _read_if_there(path, TypeAdapter(tuple[LeftOut, ...]))
     return found
 
 
@@ -215,10 +213,12 @@ def load_of_variants(path: Path = CHAIN_VARIANTS) -> tuple[OfVariant, ...]:
     InputError
         If the file cannot be read or does not hold such variants.
     """
-    if not path.exists():
-        return ()
-    found: tuple[OfVariant, ...] = _read(path, TypeAdapter(tuple[OfVariant, ...]))
+    found: tuple[OfVariant, ...] = _read_if_there(path, TypeAdapter(tuple[OfVariant, ...]))
     return found
+
+
+def _read_if_there(path: Path, shape: TypeAdapter[Any]) -> Any:
+    return _read(path, shape) if path.exists() else ()
 
 
 def _read(path: Path, shape: TypeAdapter[Any]) -> Any:
