@@ -132,9 +132,12 @@ def test_people_are_drawn_by_the_fit_of_their_variant(fitted: None) -> None:
 
 
 def test_runs_exports_and_populations_take_the_fit_of_the_variant(fitted: None) -> None:
-    usual, own = (simulate("single_infusion", variant=name, draws=20)["madrs"].sel(time=24.0, method="nearest")
-                  for name in ("standard", "node_pair"))  # fmt: skip
-    assert float(own.mean()) < float(usual.mean()) - 1.0
+    usual, own = (
+        float(simulate("single_infusion", variant=name, draws=20)["madrs"].sel(time=24.0, method="nearest").mean())
+        for name in ("standard", "il6_up")
+    )
+    # synapses hardly weigh on mood by that fit, so the drug hardly relieves
+    assert own > usual + 1.0
     assert one_person(None, None, 0, "node_pair").values[PARAMETER][0] == 50.0
     block = people_from(None, 20, 10, 0, variant="node_pair").values[PARAMETER]
     whole = people_from(None, 0, 30, 0, variant="node_pair").values[PARAMETER]

@@ -62,9 +62,26 @@ def test_two_reliefs_gain_less_together_than_apart_and_the_less_the_more_is_out_
     assert lost == sorted(lost, reverse=True)
 
 
+def harder_when_older(chain: bool) -> float:
+    """Return the share of people who would be harder to reach at 75 than at 30."""
+    registry = load_parameters(chain=chain)
+    young, old = (
+        sample_people(Patient(schema_version=1, age=age), 400, 2, parameters=registry) for age in ("30 a", "75 a")
+    )
+    return float((old.traits.untouched >= young.traits.untouched).mean())
+
+
+def test_older_people_are_harder_to_reach_by_the_prior() -> None:
+    assert harder_when_older(chain=False) > 0.8
+
+
+@pytest.mark.xfail(strict=True, reason="the trials do not confirm it: -0.1 (-0.3 to 0.1) a decade")
 def test_older_people_are_harder_to_reach() -> None:
+    assert harder_when_older(chain=True) > 0.8
+
+
+def test_what_is_out_of_reach_is_a_share() -> None:
     young, old = (sample_people(Patient(schema_version=1, age=age), 400, 2) for age in ("30 a", "75 a"))
-    assert (old.traits.untouched >= young.traits.untouched).mean() > 0.8
     typical = sample_people(None, 1, 0, spread=False)
     assert typical.traits.untouched[0] == pytest.approx(VALUES["patient.untouched"])
     assert (young.traits.untouched > 0.0).all()
