@@ -15,7 +15,7 @@ from kapsim.attribution.links import LINKS, Link, knocked_out
 from kapsim.attribution.subsets import solve_settings
 from kapsim.attribution.supports import Support, support
 from kapsim.attribution.synergies import Synergy, synergy
-from kapsim.averaging import drawn_under
+from kapsim.averaging import drawn_under, registry_under
 from kapsim.course import SHAM, build_course
 from kapsim.engine.grid import Resolution
 from kapsim.errors import SolverError
@@ -189,7 +189,7 @@ def explain(
         silent=silent,
         effects=effects,
         synergies=_synergies(plan, people, moments, switches, kinetics, change[..., -1], say),
-        supports=tuple(support(link) for link in LINKS),
+        supports=tuple(support(link, registry_under(variant)) for link in LINKS),
         applicability=applicability(plan, who),
         subsets=len(settings),
     )
