@@ -145,6 +145,12 @@ def test_runs_exports_and_populations_take_the_fit_of_the_variant(fitted: None) 
     assert np.exp(np.log(whole).mean()) > 10.0
 
 
+def test_predictions_average_over_variants_by_default(weighed: None) -> None:
+    """The typical person has no draw to be spread by, and is that of the standard chain."""
+    assert simulate("single_infusion", draws=4).attrs["variant"] == AVERAGE
+    assert simulate("single_infusion", draws=1, spread=False).attrs["variant"] == "standard"
+
+
 def test_the_fits_that_ship_are_of_every_variant_that_was_scored() -> None:
     shipped = load_calibration(CHAIN_CALIBRATION)
     scored = {one.name for one in shipped.variants} - {"standard"}
