@@ -21,6 +21,7 @@ from kapsim.report.validation_page import (
     class_rows,
     limit_cells,
     misfit_cells,
+    rival_rows,
     scatter_specs,
     score_cells,
 )
@@ -103,8 +104,7 @@ def blocks(validation: Validation) -> dict[str, str]:
             [
                 [name, rival, *(score_cells(scores)[key] for key, _ in SCORES)]
                 for name, summary in found.items()
-                if summary.rivals
-                for rival, scores in [("kapsim", summary.scores), *summary.rivals.items()]
+                for rival, scores in rival_rows(summary)
             ],
         ),
         "immune": markdown(

@@ -381,6 +381,42 @@ def test_a_rival_gives_figures_and_never_an_interval_or_a_sign(rows: Any) -> Non
         assert scores.n_points <= sum(row[4] != "sign" for row in rows)
 
 
+@pytest.mark.parametrize("name", [name for name in RIVALS if name != "last_value"])
+def test_a_rival_held_out_is_what_it_makes_of_the_other_studies(name: str) -> None:
+    known = {"statistic": "change", "observable": "scale.madrs", "unit": "points", "domain": "mood_single"}
+    records = [
+        record(
+            point(value, 0.0, "points"), name=f"r{k}", study=f"S{k}", dose_mg=mg, control=mg == 0.0,
+            hours_since_dose=(hours,), **known,
+        )
+        for k, (value, mg, hours) in enumerate(
+            [(-3.0, 0.0, 24.0), (-9.0, 20.0, 48.0), (-7.0, 0.0, 72.0), (-16.0, 40.0, 24.0), (-12.0, 80.0, 200.0)]
+        )
+    ]  # fmt: skip
+    told = {entry[0]: entry[2] for entry in rival_entries(records, held_out=True)[name]}
+    for study, own in told.items():
+        # the study's own figure may say anything
+        changed = [
+            replace(r, points=(replace(r.points[0], observed=99.0),)) if r.study == study else r for r in records
+        ]
+        again = {entry[0]: entry[2] for entry in rival_entries(changed, held_out=True)[name]}
+        assert (again[study].predicted, again[study].sd) == (own.predicted, own.sd)
+        rest = rival_entries([r for r in records if r.study != study], held_out=True)
+        if name in rest and len(rest[name]) == len(records) - 1:
+            assert own.sd == pytest.approx(math.sqrt(np.mean([entry[2].error ** 2 for entry in rest[name]])))
+
+
+def test_a_rival_held_out_says_nothing_of_what_no_other_study_has() -> None:
+    records = [dosed(7.3 * mg, mg, f"r{mg}", observable="plasma.norketamine") for mg in (10.0, 25.0, 70.0)]
+    alone = [replace(found, study="one") for found in records]
+    assert rival_entries(alone, held_out=True) == {}
+    assert rival_entries(alone)["dose_only"]
+    # three others are learned from, and three more, each left out in turn, say how far it is off
+    more = [dosed(7.3 * mg, mg, f"r{mg}", observable="plasma.norketamine") for mg in (140.0, 200.0)]
+    assert "dose_only" not in rival_entries([*records, more[0]], held_out=True)
+    assert rival_scores([*records, *more], held_out=True)["dose_only"].gmfe == pytest.approx(1.0)
+
+
 def test_the_mean_of_other_studies_is_of_the_same_kind_and_time() -> None:
     def arm(name: str, value: float, hours: float, **kept: Any) -> RecordScore:
         found = record(point(value, 1.0, "points"), name=name, study=name, statistic="mean", baseline=30.0, **kept)
@@ -820,6 +856,21 @@ def test_mood_is_limited_by_what_was_predicted_without_the_own_study() -> None:
     assert limit(moods([0.1], independence="fitted"), name, "held_out").found is None
     own = moods([0.1], independence="fitted", held_out=(point(-10.0, -3.0, "points"),))
     assert limit(own, name, "held_out").found == pytest.approx(7.0)
+
+
+def test_mood_is_held_against_rivals_that_saw_the_figures_too() -> None:
+    # on its own figures the regression is exact; without the study it is off where the studies bend away from it
+    doses = [0.0, 10.0, 30.0, 100.0] * 3
+    bent = [-2.0 * math.log1p(mg) + (k % 5) for k, mg in enumerate(doses)]
+    records = [
+        replace(found, dose_mg=mg, study=f"S{k}", points=(point(value, value + 0.5, "points", sd=2.0),))
+        for k, (found, mg, value) in enumerate(zip(moods([0.5] * 12), doses, bent, strict=True))
+    ]
+    named = "mood, points: error against the best rival"
+    without, on_it = (limit(records, named + words, "held_out").found for words in ("", ", fitted on the very figures"))
+    assert without is not None
+    assert on_it is not None
+    assert without < on_it
 
 
 def test_few_figures_say_nothing_of_a_rival() -> None:

@@ -60,6 +60,15 @@ def class_rows(summary: DomainSummary) -> Iterable[tuple[str, Scores]]:
             yield name, scores
 
 
+def rival_rows(summary: DomainSummary) -> Iterable[tuple[str, Scores]]:
+    """Yield a domain's model and rivals: fitted on the very figures, then each without the study that it predicts."""
+    if summary.rivals:
+        yield from (("kapsim", summary.scores), *summary.rivals.items())
+    if summary.held_out is not None and summary.rivals_held_out:
+        for name, scores in (("kapsim", summary.held_out), *summary.rivals_held_out.items()):
+            yield f"{name}, without the study", scores
+
+
 def score_cells(scores: Scores) -> dict[str, str]:
     """Return scores as text, cell by cell; an en dash where there is none."""
 
@@ -143,8 +152,7 @@ def validation_html(validation: Validation) -> str:
             "rivals": [
                 (name, rival, score_cells(scores))
                 for name, summary in summaries(validation).items()
-                for rival, scores in [("kapsim", summary.scores), *summary.rivals.items()]
-                if summary.rivals
+                for rival, scores in rival_rows(summary)
             ],
             "immune": [(name, "–" if x is None else percent_text(x)) for name, x in immune_signs(validation).items()],
             "scatters": list(_scatters(scored)),

@@ -37,6 +37,7 @@ def account(validation: Validation) -> dict[str, Any]:
                 "held_out": None if summary.held_out is None else _scores(summary.held_out),
                 "contested": None if summary.contested is None else _scores(summary.contested),
                 "rivals": {key: _scores(value) for key, value in summary.rivals.items()},
+                "rivals_held_out": {key: _scores(value) for key, value in summary.rivals_held_out.items()},
                 "n_cannot": summary.n_cannot,
                 "n_not_testable": summary.n_not_testable,
             }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from kapsim.validation.limit import Limit
 from kapsim.validation.rivals import rival_entries
@@ -15,22 +15,36 @@ MOOD_DOMAINS = ("mood_single", "mood_repeated", "relapse", "therapy")
 _LEAST_FIGURES = 10
 
 
+_Fitted = Literal["without", "on_it"]
+#: What rivals were fitted on, and what is said of those that saw more than the model did.
+_FITTED: Mapping[_Fitted, str] = {"without": "", "on_it": ", fitted on the very figures"}
+
+
 class _MoodRule(NamedTuple):
     name: str
     wanted: str
     scale: str | None  # of the figures; None for all but signs
-    # the model's figures, and with the name of a rival those that it stands beside
-    figure: Callable[[Sequence[Entry], Mapping[str, Sequence[Entry]]], float | None]
+    # the model's figures, and those of each rival
+    figure: Callable[[Sequence[Entry], _Rivals], float | None]
     met: Callable[[float], bool]
 
 
-def _against(of: Callable[[Scores], float | None], worse: Callable[[float, float], float]) -> Callable[..., Any]:
+class _Rivals(NamedTuple):
+    """Figures of rivals by name, fitted without the study that they predict, and fitted on it, too."""
+
+    without: Mapping[str, Sequence[Entry]]
+    on_it: Mapping[str, Sequence[Entry]]
+
+
+def _against(
+    of: Callable[[Scores], float | None], worse: Callable[[float, float], float], kind: _Fitted
+) -> Callable[[Sequence[Entry], _Rivals], float | None]:
     """Return how the model stands against the rival that does best, on the figures that this rival has."""
 
-    def figure(own: Sequence[Entry], rivals: Mapping[str, Sequence[Entry]]) -> float | None:
+    def figure(own: Sequence[Entry], rivals: _Rivals) -> float | None:
         found = []
         places = {_place(entry): entry for entry in own}
-        for entries in rivals.values():
+        for entries in getattr(rivals, kind).values():
             both = [(places[_place(entry)], entry) for entry in entries if _place(entry) in places]
             if len(both) < _LEAST_FIGURES:
                 continue
@@ -48,17 +62,23 @@ def _place(entry: Entry) -> tuple[str, float | None, float]:
 
 
 _MOOD_RULES = (
-    _MoodRule(
-        "mood, points: error against the best rival", "ratio of RMSE below 1", "points",
-        _against(lambda s: s.rmse, lambda model, rival: model / rival), lambda x: x < 1.0,
-    ),
-    _MoodRule(
-        "mood, shares: error against the best rival", "ratio of mean error below 1", "share",
-        _against(lambda s: s.rate_mae, lambda model, rival: model / rival), lambda x: x < 1.0,
-    ),
-    _MoodRule(
-        "mood: log score against every rival", "rival minus model below 0", None,
-        _against(lambda s: s.log_score, lambda model, rival: rival - model), lambda x: x < 0.0,
+    *(
+        rule
+        for kind, words in _FITTED.items()
+        for rule in (
+            _MoodRule(
+                f"mood, points: error against the best rival{words}", "ratio of RMSE below 1", "points",
+                _against(lambda s: s.rmse, lambda model, rival: model / rival, kind), lambda x: x < 1.0,
+            ),
+            _MoodRule(
+                f"mood, shares: error against the best rival{words}", "ratio of mean error below 1", "share",
+                _against(lambda s: s.rate_mae, lambda model, rival: model / rival, kind), lambda x: x < 1.0,
+            ),
+            _MoodRule(
+                f"mood: log score against every rival{words}", "rival minus model below 0", None,
+                _against(lambda s: s.log_score, lambda model, rival: rival - model, kind), lambda x: x < 0.0,
+            ),
+        )
     ),
     _MoodRule(
         "mood, points: bias", "within 1.5 points", "points", lambda own, _: score(own).bias if own else None,
@@ -74,7 +94,8 @@ _MOOD_RULES = (
 def mood_limits(records: Sequence[RecordScore]) -> list[Limit]:
     """Return the limits of mood: each figure after the start, predicted without its own study, studies alike.
 
-    What was never fitted is told as it is; what was fitted and not held out has no place here.
+    What was never fitted is told as it is; what was fitted and not held out has no place here. Rivals, too, predict a
+    study without it; beside that stands the harder limit of rivals that were fitted on the very figures.
 
     Parameters
     ----------
@@ -83,10 +104,7 @@ def mood_limits(records: Sequence[RecordScore]) -> list[Limit]:
     scored = [record for record in records if record.status == "scored" and record.domain in MOOD_DOMAINS]
     fair = [record for record in scored if record.held_out or record.independence != "fitted"]
     own = [(r.study, r.id, p) for r in fair for p in (r.held_out or r.points) if p.scale != "sign"]
-    rivals: dict[str, list[Entry]] = {}
-    for domain in MOOD_DOMAINS:
-        for name, entries in rival_entries([record for record in scored if record.domain == domain]).items():
-            rivals.setdefault(name, []).extend(entries)
+    rivals = _Rivals(_rivals(scored, held_out=True), _rivals(scored, held_out=False))
     weak = {record.id for record in scored if record.weakness is not None}
     found = []
     for rule in _MOOD_RULES:
@@ -100,4 +118,13 @@ def mood_limits(records: Sequence[RecordScore]) -> list[Limit]:
                 None if value_sound is None else rule.met(value_sound), len(figures), outside,
             )
         )  # fmt: skip
+    return found
+
+
+def _rivals(scored: Sequence[RecordScore], *, held_out: bool) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = {}
+    for domain in MOOD_DOMAINS:
+        own = [record for record in scored if record.domain == domain]
+        for name, entries in rival_entries(own, held_out=held_out).items():
+            found.setdefault(name, []).extend(entries)
     return found

@@ -27,6 +27,9 @@ class DomainSummary:
     contested : Scores or None
         Of records of contested observables.
     rivals : mapping of str to Scores
+        Fitted on the very figures.
+    rivals_held_out : mapping of str to Scores
+        Fitted without the study that they predict.
     n_cannot, n_not_testable : int
         Records that cannot be simulated, and those that cannot be predicted without their own study.
     """
@@ -36,6 +39,7 @@ class DomainSummary:
     held_out: Scores | None
     contested: Scores | None
     rivals: Mapping[str, Scores]
+    rivals_held_out: Mapping[str, Scores]
     n_cannot: int
     n_not_testable: int
 
@@ -66,6 +70,7 @@ def _summary(records: list[RecordScore]) -> DomainSummary:
         held_out=score(entries(held_out, held_out=True)) if held_out else None,
         contested=score(entries(contested)) if contested else None,
         rivals=rival_scores(settled),
+        rivals_held_out=rival_scores(settled, held_out=True),
         n_cannot=sum(record.status == "cannot" for record in records),
         n_not_testable=sum(record.not_testable is not None for record in records),
     )
