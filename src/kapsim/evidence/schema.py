@@ -146,10 +146,14 @@ class Baseline(Model):
 
 
 class Group(Model):
-    """Whom to simulate; None where the source does not say. Ages in years, weights in kg, fractions 0 to 1."""
+    """Whom to simulate; None where the source does not say. Ages in years, weights in kg, fractions 0 to 1.
+
+    `age_sd` may be left out.
+    """
 
     diagnosis: Annotated[str, one_of(words.DIAGNOSES)]
     age_years: Annotated[float | None, number(0, 120, null=True)]
+    age_sd: Annotated[float | None, number(0, 60, null=True)] = None
     weight_kg: Annotated[float | None, number(0.01, 300, null=True)]
     female_fraction: Annotated[float | None, number(0, 1, null=True)]
     baseline: Baseline

@@ -43,8 +43,8 @@ class GroupKey(NamedTuple):
     """What a virtual group is made from; None where the record is silent.
 
     Severity is as rated: on the MADRS or HAM-A, converted from `scale`. `chosen` says whether a rating decided who came
-    in, as in a trial; clinics take whoever comes. `age_sd` is for groups of one age; without it ages spread as usual.
-    `resistant` says whether treatment had failed them.
+    in, as in a trial; clinics take whoever comes. Without `age_sd` ages spread as usual. `resistant` says whether
+    treatment had failed them.
     """
 
     depressed: bool
@@ -91,6 +91,7 @@ def group_key(group: Group, *, chosen: bool = True) -> GroupKey:
         madrs_sd=madrs_sd,
         hama=hama,
         hama_sd=hama_sd,
+        age_sd=group.age_sd,
         scale=baseline.scale if baseline.mean is not None and (madrs is not None or hama is not None) else None,
         chosen=chosen,
         resistant=group.diagnosis == RESISTANT,

@@ -244,7 +244,7 @@ def typical(arm: Arm, label: str) -> Arm:
         Stands for the study, whose visits an arm shares.
     """
     group = arm.group._replace(
-        age=None, weight=None, female=None, madrs=None, madrs_sd=None, hama=None, hama_sd=None, scale=None
+        age=None, age_sd=None, weight=None, female=None, madrs=None, madrs_sd=None, hama=None, hama_sd=None, scale=None
     )
     return Arm(label, group, arm.treatment)
 
