@@ -221,8 +221,10 @@ def _width(law: Law, population: float, mean: float, sd: float | None) -> float:
     return law.sd * mean / population if sd is None else sd
 
 
-def virtual_group(group: GroupKey, parameters: Mapping[str, Parameter], seed: int) -> People:
-    """Draw the group: `DRAWS` draws of the uncertain parameters, `PATIENTS` people each.
+def virtual_group(
+    group: GroupKey, parameters: Mapping[str, Parameter], seed: int, *, patients: int = PATIENTS
+) -> People:
+    """Draw the group: `DRAWS` draws of the uncertain parameters, `patients` people each.
 
     Parameters
     ----------
@@ -231,7 +233,9 @@ def virtual_group(group: GroupKey, parameters: Mapping[str, Parameter], seed: in
         Registry to draw from.
     seed : int
         Root of all randomness.
+    patients : int
+        People of each draw.
     """
     patient = Patient.model_validate({"schema_version": 1, "diagnosis": group.diagnosis})
     registry = group_registry(group, parameters)
-    return sample_people(patient, DRAWS * PATIENTS, seed, per_draw=PATIENTS, parameters=registry)
+    return sample_people(patient, DRAWS * patients, seed, per_draw=patients, parameters=registry)

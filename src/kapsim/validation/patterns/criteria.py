@@ -5,7 +5,8 @@ A pattern has parts, and each part one of these rules:
 - *inside*: the published figure lies in the 90 % interval of what the model expects. Of a single study that is the
   interval of studies of its size. Of a pooled estimate it is that of the draws, widened by the standard error that the
   pool prints, or by the sampling of as many people as it holds; what one study has in common with itself averages out.
-- *order*: what is said to be larger is larger in at least 90 % of the draws of the parameters.
+- *order*: what is said to be larger is larger in at least 90 % of the draws of the parameters. Each draw has people
+  enough that it is the parameters, and not which few people were drawn or how they were rated, that decide.
 - *seen*: a study of the size named would find the difference, in the direction named, or would find none (two-sided
   test at 5 %, the mean difference over the draws against the standard error of that study).
 
@@ -32,6 +33,8 @@ Verdict = Literal["met", "partly", "not met", "input, excluded"]
 
 #: Share of the draws in which an order must hold.
 ORDER_SHARE = 0.9
+#: People of each draw. With the 32 that a record is scored by, two means of ratings differ by chance alone by a point.
+PEOPLE = 256
 
 
 class Cited(NamedTuple):

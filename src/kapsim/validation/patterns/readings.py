@@ -15,9 +15,9 @@ from kapsim.evidence.schema import Point
 from kapsim.validation.arms import Arm, Want
 from kapsim.validation.cases import Case, people_per_arm
 from kapsim.validation.figures import figure
-from kapsim.validation.groups import DRAWS, PATIENTS
+from kapsim.validation.groups import DRAWS
 from kapsim.validation.joining import PERCENT, standardised
-from kapsim.validation.patterns.criteria import Cited, Criterion
+from kapsim.validation.patterns.criteria import PEOPLE, Cited, Criterion
 from kapsim.validation.regimens import without_drug
 from kapsim.validation.study_effect import shared_by_ratings
 from kapsim.validation.subject import Ask, Figure, Scale, Subject
@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 Build = Callable[[Ask], Figure]
 
 #: As many people as are simulated: what sampling leaves beside the printed error of a pool is then next to nothing.
-_MANY = DRAWS * PATIENTS
+_MANY = DRAWS * PEOPLE
 #: Normal deviates between the ends of a 95 % interval.
 _WIDTH95 = 2.0 * 1.959964
 

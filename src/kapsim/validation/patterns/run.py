@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from kapsim.evidence import Parameter, load_evidence, load_observed, load_parameters
 from kapsim.kinetic_sets import kinetic_set
 from kapsim.model import variant_switches
+from kapsim.patient.sampling import People
 from kapsim.statements import DISCLAIMER
 from kapsim.validation.arms import Answers, Arm, Settings, Want, collect
 from kapsim.validation.cases import blank, prepare
 from kapsim.validation.figures import figure
-from kapsim.validation.groups import DRAWS, PATIENTS
+from kapsim.validation.groups import DRAWS, GroupKey, virtual_group
 from kapsim.validation.patterns.courses import courses
-from kapsim.validation.patterns.criteria import Judged, Part, Pattern, judge
+from kapsim.validation.patterns.criteria import PEOPLE, Judged, Part, Pattern, judge
 from kapsim.validation.patterns.one_dose import one_dose
 from kapsim.validation.patterns.readings import Published
 
@@ -139,11 +140,16 @@ def judge_patterns(
     registry = load_parameters() if parameters is None else dict(parameters)
     known = published(registry)
     wanted = patterns(known)
-    answers = Answers(Settings(registry, variant, kinetics, seed), requests(known, wanted), progress)
+
+    def people_of(group: GroupKey) -> People:
+        return virtual_group(group, registry, seed, patients=PEOPLE)
+
+    settings = Settings(registry, variant, kinetics, seed)
+    answers = Answers(settings, requests(known, wanted), progress, people_of=people_of, shape=(DRAWS, PEOPLE))
     return Patterns(
         tuple(judge(pattern, answers, seed) for pattern in wanted),
         tuple(answers.failures),
-        {**provenance(variant, seed, DRAWS * PATIENTS), "kinetics": kinetics},
+        {**provenance(variant, seed, DRAWS * PEOPLE), "kinetics": kinetics},
     )
 
 
