@@ -67,8 +67,19 @@ def blocks(account: dict[str, Any]) -> dict[str, str]:
                 ]
                 for item in account["variants"]
             ],
-        )  # fmt: skip
+        ) + sampled(account["variants"])  # fmt: skip
     return found
+
+
+def sampled(variants: list[dict[str, Any]]) -> str:
+    samplers = [item["sampler"] for item in variants]
+    r_hat = max(sampler["largest_r_hat"] for sampler in samplers)
+    effective = min(sampler["smallest_effective_sample"] for sampler in samplers)
+    divergences = sum(sampler["divergences"] for sampler in samplers)
+    return (
+        f"\n\nOf these {len(variants)} posteriors the largest R-hat is {r_hat:.3f}, the smallest effective sample "
+        f"{effective:.0f}; {divergences} divergences."
+    )
 
 
 def run(account: dict[str, Any]) -> str:

@@ -197,6 +197,13 @@ LOADERS = (
         readers.calibration,
     ),
     Loader(
+        "calibrations of variants",
+        "variants.yaml",
+        lambda: [{"variants.yaml": readers.few("variants-chain.yaml", 2)}],
+        readers.one("variants.yaml", of_yaml),
+        readers.calibration,
+    ),
+    Loader(
         "ensemble",
         "ensemble.csv",
         lambda: [{"ensemble.csv": b"".join((DATA / "ensemble-chain.csv").read_bytes().splitlines(keepends=True)[:5])}],

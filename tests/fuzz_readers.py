@@ -142,12 +142,10 @@ def parameters(path: Path) -> None:
 
 
 def calibration(path: Path) -> None:
-    from kapsim.evidence.calibration import load_calibration, load_left_out
+    from kapsim.evidence.calibration import load_calibration, load_left_out, load_of_variants
 
-    if path.name.startswith("left"):
-        load_left_out.__wrapped__(path)
-    else:
-        load_calibration.__wrapped__(path)
+    of_file = {"left-out.yaml": load_left_out, "variants.yaml": load_of_variants}
+    of_file.get(path.name, load_calibration).__wrapped__(path)
 
 
 def ensemble(path: Path) -> None:

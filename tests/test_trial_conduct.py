@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kapsim.averaging import AVERAGE, variants_at
 from kapsim.engine.grid import Resolution
 from kapsim.errors import InputError
-from kapsim.model import variant_switches
 from kapsim.trial import solving
 from kapsim.trial.conduct import Settings, conduct, under_control
 from kapsim.trial.design import load_design
@@ -32,19 +32,21 @@ def same(first, second, rows, people):
         np.testing.assert_array_equal(values, second.ratings[scale][rows, :people], err_msg=scale)
 
 
-@pytest.mark.parametrize("parameters", ["fixed", "ensemble"])
-def test_a_replicate_is_the_same_whatever_is_computed_beside_it(parameters):
+@pytest.mark.parametrize(
+    ("parameters", "variant"), [("fixed", "standard"), ("ensemble", "standard"), ("ensemble", AVERAGE)]
+)
+def test_a_replicate_is_the_same_whatever_is_computed_beside_it(parameters, variant):
     trial = design(
         sites="{count: 3, sd: 2.0}", stratify="[site, severity]", adherence="{missed: 0.2}",
         rescue="{from: 1 wk, at_least: 30}", population="trd_trial",
     )  # fmt: skip
-    whole = conduct(trial, Settings(24, 5, parameters), [0, 1, 2, 3])
-    same(conduct(trial, Settings(24, 5, parameters), [2]), whole, slice(2, 3), 24)
-    same(conduct(trial, Settings(24, 5, parameters), [3, 1]), whole, [3, 1], 24)
+    whole = conduct(trial, Settings(24, 5, parameters, variant), [0, 1, 2, 3])
+    same(conduct(trial, Settings(24, 5, parameters, variant), [2]), whole, slice(2, 3), 24)
+    same(conduct(trial, Settings(24, 5, parameters, variant), [3, 1]), whole, [3, 1], 24)
     # a smaller trial is the beginning of a larger one
-    same(conduct(trial, Settings(10, 5, parameters), [1]), whole, slice(1, 2), 10)
+    same(conduct(trial, Settings(10, 5, parameters, variant), [1]), whole, slice(1, 2), 10)
     same(whole.first(10), whole, slice(None), 10)
-    other = conduct(trial, Settings(24, 6, parameters), [2])
+    other = conduct(trial, Settings(24, 6, parameters, variant), [2])
     assert not np.array_equal(other.age, whole.age[2:3])
 
 
@@ -55,6 +57,17 @@ def test_replicates_share_the_parameters_when_fixed_and_each_has_its_own_in_the_
         assert len(np.unique(people.values["mind.tau_care"])) == count
         rows = people.values["mind.tau_care"].reshape(5, 4)
         np.testing.assert_array_equal(rows, np.repeat(rows[:, :1], 4, axis=1))
+
+
+def test_under_the_average_each_replicate_has_a_variant_of_its_own():
+    numbers = np.arange(6)
+    names = variants_at(numbers)
+    assert len(set(names)) > 1
+    mixed = conduct(design(), Settings(10, 5, "fixed", AVERAGE), numbers)
+    for number, name in zip(numbers, names, strict=True):
+        alone = conduct(design(), Settings(10, 5, "fixed", name), [number])
+        np.testing.assert_array_equal(mixed.age[[number]], alone.age)
+        np.testing.assert_allclose(mixed.ratings["madrs"][[number]], alone.ratings["madrs"], atol=1.0, equal_nan=True)
 
 
 def test_deviates_are_standard_normal_and_told_apart_by_purpose_replicate_and_person():
@@ -112,8 +125,8 @@ def test_the_drug_works_and_under_the_null_arms_get_the_same():
 def felt_and_not():
     """Scores of the same people where they can feel what they are given, and where they cannot."""
     people = draw(intake(design()), 0, np.arange(1), 64, "fixed")
-    plan, switches = regimen(design(), Fate(0)), variant_switches("standard")
-    return [expected_scores(plan, who, ["madrs"], Chain(switches))["madrs"] for who in (people, unable_to_tell(people))]
+    plan, chain = regimen(design(), Fate(0)), Chain("standard")
+    return [expected_scores(plan, who, ["madrs"], chain)["madrs"] for who in (people, unable_to_tell(people))]
 
 
 def test_who_cannot_feel_anything_has_less_of_the_difference_that_expectation_makes():
@@ -129,9 +142,9 @@ def test_feeling_the_drug_is_worth_a_tenth_of_a_point():
 
 def test_scores_of_the_coarse_grid_are_those_of_the_fine_one():
     people = draw(intake(design()), 0, np.arange(1), 64, "ensemble")
-    plan, switches = regimen(design(), Fate(0)), variant_switches("standard")
-    coarse = expected_scores(plan, people, ["madrs", "hama"], Chain(switches))
-    fine = expected_scores(plan, people, ["madrs", "hama"], Chain(switches), Resolution())
+    plan, chain = regimen(design(), Fate(0)), Chain("standard")
+    coarse = expected_scores(plan, people, ["madrs", "hama"], chain)
+    fine = expected_scores(plan, people, ["madrs", "hama"], chain, Resolution())
     for scale, values in coarse.items():
         assert np.abs(values - fine[scale]).max() < 0.1, scale
 

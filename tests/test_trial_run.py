@@ -13,13 +13,14 @@ from scipy import stats
 from dask_processes import scheduler, worker
 from kapsim.cli import main
 from kapsim.errors import InputError
+from kapsim.report.trial_tables import structure_sentences
 from kapsim.statements import DISCLAIMER, SAFE_MESSAGING
 from kapsim.trial import power as power_module
 from kapsim.trial import shards as shards_module
 from kapsim.trial.analysis import COLUMNS, analyse_primary
 from kapsim.trial.conduct import Settings, conduct, under_control
 from kapsim.trial.design import load_design
-from kapsim.trial.operating import characteristics, mean_figure, share_figure
+from kapsim.trial.operating import characteristics, mean_figure, share_figure, under_variants
 from kapsim.trial.power import find_size, fit_curve
 from kapsim.trial.running import RUN_FOLDER, run_trial
 from kapsim.trial.shards import Plan, TrialWork
@@ -104,6 +105,41 @@ def test_operating_characteristics_are_counted_from_the_rows():
     assert found.bias.value == pytest.approx(-5.0 / 3.0 + 3.0)
     assert found.unblinding.value == -2.0
     assert found.coverage.value == pytest.approx(2.0 / 3.0)
+
+
+def test_what_variants_differ_by_is_counted_over_the_trials_of_each():
+    def by_third(numbers):
+        return ["one" if number % 3 else "other" for number in numbers]
+
+    p = np.where(np.arange(90) % 3, 0.01, np.where(np.arange(90) < 45, 0.01, 0.9))
+    table = stacked(
+        rows("fixed", "ancova", -np.ones(90), p),
+        rows("fixed", "truth", -np.ones(6), [np.nan] * 6),
+        rows("null", "ancova", np.zeros(90), np.full(90, 0.9)),
+    )
+    found = under_variants(design(), 20, table, by_third)
+    assert list(found) == ["fixed"]
+    shares = found["fixed"]["ketamine - saline"]
+    assert {name: (share.value, share.replicates) for name, share in shares.items()} == {
+        "other": (0.5, 30), "one": (1.0, 60),
+    }  # fmt: skip
+    (sentence,) = structure_sentences(found)
+    assert "found in 50.0 (" in sentence
+    assert sentence.endswith("under one, of 2 variants")
+    few = {name: column[:30] for name, column in table.items()}
+    assert list(under_variants(design(), 20, few, by_third)["fixed"]["ketamine - saline"]) == ["one"]
+
+
+def test_trials_average_over_variants_by_default_and_say_what_these_differ_by(file, tmp_path, capsys):
+    command = ["trial", str(file), "--patients", "12", "--replicates", "60", "--scenario", "fixed", "--json"]
+    assert main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["provenance"]["variant"] == "average"
+    shares = told["structure"]["fixed"]["ketamine - saline"]
+    assert shares
+    assert all(share["replicates"] >= 20 for share in shares.values())
+    assert main([*command, "--variant", "standard"]) == 0
+    assert json.loads(capsys.readouterr().out)["structure"] == {}
 
 
 def test_a_trial_stops_at_the_first_look_that_crosses_its_level():

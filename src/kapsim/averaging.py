@@ -153,9 +153,22 @@ def variants_of(people: People, weights: Mapping[str, float] | None = None) -> l
     weights : mapping of str to float, optional
         By default `variant_weights`.
     """
+    return variants_at(people.parameter_draw, weights)
+
+
+def variants_at(draws: NDArray[np.integer[Any]], weights: Mapping[str, float] | None = None) -> list[str]:
+    """Return the variant that each draw of the uncertain parameters has under the average.
+
+    Parameters
+    ----------
+    draws : ndarray of int
+        Numbers of draws, or of the replicates of a trial.
+    weights : mapping of str to float, optional
+        By default `variant_weights`.
+    """
     own = variant_weights() if weights is None else weights
     names, ends = list(own), np.cumsum(list(own.values()))
-    place = np.mod((people.parameter_draw + 0.5) * _GOLDEN, 1.0)
+    place = np.mod((np.asarray(draws) + 0.5) * _GOLDEN, 1.0)
     numbers = np.minimum(np.searchsorted(ends / ends[-1], place, side="right"), len(names) - 1)
     return [names[number] for number in numbers]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kapsim.cli.options import RESULTS_FOLDER, Kinetics, Seed, Variant, print_json, shown_path, with_extensions
+from kapsim.cli.options import RESULTS_FOLDER, Kinetics, Predicted, Seed, print_json, shown_path, with_extensions
 from kapsim.cli.runs import output
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def trial(
             help="fixed: power; ensemble: assurance; null: type-I error; may be repeated [all three].",
         ),
     ] = None,
-    variant: Variant = "standard",
+    variant: Predicted = "average",
     kinetics: Kinetics = "default",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder for what is written [kapsim-results/NAME].")
@@ -66,8 +66,8 @@ def trial(
     Writes a report, a summary in JSON, the data of the first trial as CSV and Parquet, and the results of every trial,
     shard by shard: a run that is stopped goes on with --resume.
     """
+    from kapsim.averaging import check_variant
     from kapsim.errors import InputError
-    from kapsim.model import variant_switches
     from kapsim.runs.columns import check_extra
     from kapsim.runs.progress import shown
     from kapsim.trial.design import load_design
@@ -76,7 +76,7 @@ def trial(
     from kapsim.trial.shards import Plan, TrialWork
 
     check_extra()
-    variant_switches(variant)
+    check_variant(variant)
     loaded = load_design(design)
     _check_doses(loaded, kinetics)
     check_numbers(loaded, patients, replicates, seed)
@@ -133,7 +133,7 @@ def power(
         bool, typer.Option("--assurance", help="Search by assurance too: each trial its own draw of the parameters.")
     ] = False,
     most: Annotated[int, typer.Option("--most", metavar="N", help="Largest trial that is looked at.")] = 2000,
-    variant: Variant = "standard",
+    variant: Predicted = "average",
     kinetics: Kinetics = "default",
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for power.html.")] = None,
     scheduler: Scheduler = "local",
@@ -141,12 +141,12 @@ def power(
     json: JsonOnly = False,
 ) -> None:
     """Search how many people a trial needs, by simulation, and say how sure that is."""
-    from kapsim.model import variant_switches
+    from kapsim.averaging import check_variant
     from kapsim.runs.progress import shown
     from kapsim.trial.design import load_design
     from kapsim.trial.power import check_search, find_size
 
-    variant_switches(variant)
+    check_variant(variant)
     loaded = load_design(design)
     _check_doses(loaded, kinetics)
     check_numbers(loaded, _FEWEST_PATIENTS * len(loaded.groups), 1, seed)
@@ -268,7 +268,7 @@ def _provenance(variant: str, kinetics: str, seed: int, command: str) -> list[tu
 def _account(
     trial: Trial, found: list[Characteristics], table: Table, plan: Plan, command: str, files: dict[str, str]
 ) -> dict[str, Any]:
-    from kapsim.report.trial_tables import account
+    from kapsim.report.trial_tables import account, structure
 
     about = {
         **dict(_provenance(plan.variant, plan.kinetics, plan.seed, command)),
@@ -276,7 +276,8 @@ def _account(
         "patients": plan.patients,
         "replicates": plan.replicates,
     }
-    return {**account(trial, found, table, about), "files": files}
+    under = structure(trial, plan.patients, table, plan.variant)
+    return {**account(trial, found, table, about, under), "files": files}
 
 
 def _contents(
@@ -290,6 +291,7 @@ def _contents(
     import json as json_format
 
     from kapsim.report.trial_page import trial_html
+    from kapsim.report.trial_tables import structure
     from kapsim.trial.conduct import Settings, conduct
     from kapsim.trial.table import csv_bytes, parquet_bytes
     from kapsim.trial.table import table as data_table
@@ -300,7 +302,10 @@ def _contents(
     )
     columns = data_table(conduct(trial, settings, [0]), 0)
     provenance = [(name, str(value)) for name, value in account["provenance"].items()]
-    page = trial_html(trial, found, table, patients=plan.patients, replicates=plan.replicates, provenance=provenance)
+    page = trial_html(
+        trial, found, table, patients=plan.patients, replicates=plan.replicates, provenance=provenance,
+        under=structure(trial, plan.patients, table, plan.variant),
+    )  # fmt: skip
     text = json_format.dumps(account, indent=2, ensure_ascii=False, allow_nan=False)
     return {
         files["report"]: page.encode("utf-8"),

@@ -10,10 +10,12 @@ from kapsim.report.trial_figures import course_figure, fitted, forest_figure, po
 from kapsim.report.trial_tables import (
     HEADINGS,
     SCENARIOS,
+    Structure,
     characteristic_rows,
     design_facts,
     flow_diagram,
     flow_table,
+    percent_interval,
 )
 from kapsim.trial.design import Trial
 from kapsim.trial.operating import Characteristics, Table
@@ -47,6 +49,7 @@ def trial_html(
     patients: int,
     replicates: int,
     provenance: Sequence[tuple[str, str]],
+    under: Structure,
 ) -> str:
     """Return a trial as one self-contained HTML page.
 
@@ -59,6 +62,8 @@ def trial_html(
     patients, replicates : int
     provenance : sequence of (str, str)
         What reproduces it.
+    under : mapping
+        How often a difference is found under each variant, see `kapsim.report.trial_tables.structure`.
     """
     scenario = str(table["scenario"][0])
     arms, flow = flow_table(table, scenario)
@@ -73,6 +78,12 @@ def trial_html(
             "how": HOW_TO_READ,
             "headings": HEADINGS,
             "rows": characteristic_rows(found),
+            "structure": [
+                (SCENARIOS[name], contrast, variant, percent_interval(share), share.replicates)
+                for name, contrasts in under.items()
+                for contrast, shares in contrasts.items()
+                for variant, share in shares.items()
+            ],
             "scenario": SCENARIOS[scenario],
             **flow_diagram(table, scenario),
             "arms": arms,

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from kapsim.report.trial_tables import SCENARIOS, characteristic_rows, flow_table, percent_interval
+from kapsim.report.trial_tables import (
+    SCENARIOS,
+    characteristic_rows,
+    flow_table,
+    percent_interval,
+    structure,
+    structure_sentences,
+)
 from kapsim.statements import DISCLAIMER
 
 if TYPE_CHECKING:
@@ -66,7 +73,8 @@ def print_trial(trial: Trial, found: Sequence[Characteristics], table: Table, pl
     for words, numbers in rows:
         flow.add_row(words, *numbers)
     console.print(flow)
-    for line in remarks(found):
+    under = structure(trial, plan.patients, table, plan.variant)
+    for line in (*remarks(found), *structure_sentences(under)):
         console.print(line, markup=False, highlight=False)
     console.print(DISCLAIMER, style="dim", highlight=False)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.averaging import AVERAGE, variants_at
 from kapsim.report.theme import number_text
 from kapsim.trial.analysis import primary_analysis
 from kapsim.trial.design import Trial
-from kapsim.trial.operating import Characteristics, Figure, Table
+from kapsim.trial.operating import Characteristics, Figure, Table, under_variants
 
 __all__ = [
     "ANALYSES",
@@ -26,9 +27,13 @@ __all__ = [
     "percent_interval",
     "plain",
     "plain_flow",
+    "structure",
+    "structure_sentences",
 ]
 
 Array = NDArray[np.float64]
+#: By scenario, contrast and variant, how often a difference is found.
+Structure = Mapping[str, Mapping[str, Mapping[str, Figure]]]
 
 SCENARIOS: Final = {
     "fixed": "power (middle of the parameters)",
@@ -196,8 +201,29 @@ def flow_diagram(table: Table, scenario: str) -> dict[str, Any]:
     }
 
 
-def account(trial: Trial, found: list[Characteristics], table: Table, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trial as plain data, numbers that are none as null."""
+def structure(trial: Trial, patients: int, table: Table, variant: str) -> Structure:
+    """Return how often a difference is found under each variant, as `under_variants`; empty under one variant alone."""
+    return under_variants(trial, patients, table, variants_at) if variant == AVERAGE else {}
+
+
+def structure_sentences(found: Structure) -> Iterator[str]:
+    """Yield a sentence on what variants differ by, of each scenario and contrast with more than one."""
+    for scenario, contrasts in found.items():
+        for contrast, shares in contrasts.items():
+            if len(shares) < 2:
+                continue
+            least, most = (end(shares, key=lambda name: shares[name].value) for end in (min, max))
+            few, many = percent_interval(shares[least]), percent_interval(shares[most])
+            yield (
+                f"structure: {SCENARIOS[scenario]}, {contrast}: found in {few} % of the trials under {least}, "
+                f"in {many} % under {most}, of {len(shares)} variants"
+            )
+
+
+def account(
+    trial: Trial, found: list[Characteristics], table: Table, about: Mapping[str, Any], under: Structure
+) -> dict[str, Any]:
+    """Return a trial as plain data, numbers that are none as null; `under` is what `structure` gives."""
     from kapsim.statements import DISCLAIMER
 
     scenario = str(table["scenario"][0])
@@ -207,6 +233,13 @@ def account(trial: Trial, found: list[Characteristics], table: Table, about: Map
         "kind": trial.design.kind,
         "provenance": dict(about),
         "characteristics": [item.as_data() for item in found],
+        "structure": {
+            name: {
+                contrast: {variant: share._asdict() for variant, share in shares.items()}
+                for contrast, shares in contrasts.items()
+            }
+            for name, contrasts in under.items()
+        },
         "flow": plain_flow(table, scenario),
     }
     return {name: plain(value) for name, value in content.items()}

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kapsim.kinetic_sets import DEFAULT
-from kapsim.model import variant_switches
 from kapsim.patient.sampling import People
 from kapsim.ratings import dropout
 from kapsim.ratings.rated import Ratings
@@ -51,7 +50,7 @@ class Settings:
     parameters : str
         'ensemble': each replicate draws its own row of what is not known; 'fixed': all have the middle.
     variant : str
-        Setting of the contested links.
+        Setting of the contested links; under 'average' each replicate has one, by weight.
     kinetics : str
         Name of the kinetics.
     threads : int, optional
@@ -191,7 +190,7 @@ class _Conduct:
         self.who = who
         assert isinstance(people.keyed, TrialDeviates)
         self.keyed: TrialDeviates = people.keyed
-        self.chain = Chain(variant_switches(settings.variant), settings.kinetics)
+        self.chain = Chain(settings.variant, settings.kinetics)
         self.shape = (len(numbers), settings.patients)
         self.hours = np.asarray([0.0, *trial.hours])
         self.shift = np.zeros(people.size)

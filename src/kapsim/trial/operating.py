@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -14,12 +14,14 @@ from kapsim.trial.analysis import look_sizes, primary_analysis
 from kapsim.trial.design import Trial
 from kapsim.trial.interim import nominal_levels
 
-__all__ = ["Characteristics", "Figure", "Table", "characteristics", "mean_figure", "share_figure"]
+__all__ = ["Characteristics", "Figure", "Table", "characteristics", "mean_figure", "share_figure", "under_variants"]
 
 Array = NDArray[np.float64]
 #: Rows of results as columns, see `kapsim.trial.analysis.COLUMNS`.
 Table = Mapping[str, NDArray[Any]]
 
+#: A variant with fewer replicates says nothing of its own.
+_FEWEST = 20
 #: Half width of a 95 % interval in standard deviations.
 _HALF95 = 1.959963984540054
 
@@ -145,6 +147,38 @@ def characteristics(trial: Trial, patients: int, table: Table) -> list[Character
             found.append(_of(trial, patients, table, scenario, analysis, contrast))
     order = {name: place for place, name in enumerate(("fixed", "ensemble", "null"))}
     return sorted(found, key=lambda item: (order[item.scenario], not item.primary))
+
+
+def under_variants(
+    trial: Trial, patients: int, table: Table, names: Callable[[NDArray[Any]], list[str]]
+) -> dict[str, dict[str, dict[str, Figure]]]:
+    """Return how often the primary analysis finds a difference under each variant, by scenario and contrast.
+
+    Parameters
+    ----------
+    trial : Trial
+    patients : int
+        People in a replicate.
+    table : mapping of str to ndarray, shape (row,)
+        Results of replicates that each have a variant of their own.
+    names : callable
+        From the numbers of replicates to their variants.
+
+    Returns
+    -------
+    dict
+        Of variants with at least twenty replicates, in the order of first mention. The null is left out.
+    """
+    numbers = np.unique(table["replicate"])
+    own = dict(zip(numbers.tolist(), names(numbers), strict=True))
+    variants = np.asarray([own[number] for number in table["replicate"].tolist()])
+    found: dict[str, dict[str, dict[str, Figure]]] = {}
+    for variant in dict.fromkeys(own.values()):
+        part = {name: column[variants == variant] for name, column in table.items()}
+        for item in characteristics(trial, patients, part):
+            if item.primary and item.scenario != "null" and item.rejects.replicates >= _FEWEST:
+                found.setdefault(item.scenario, {}).setdefault(item.contrast, {})[variant] = item.rejects
+    return found
 
 
 def _of(trial: Trial, patients: int, table: Table, scenario: str, analysis: str, contrast: str) -> Characteristics:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.averaging import AVERAGE
 from kapsim.errors import InputError
 from kapsim.kinetic_sets import DEFAULT
 from kapsim.runs import map_shards
@@ -110,7 +111,7 @@ class PowerWork:
     replicates: int
     seed: int
     parameters: Parameters
-    variant: str = "standard"
+    variant: str = AVERAGE
     kinetics: str = DEFAULT
     threads: int | None = None
 
@@ -157,7 +158,7 @@ def find_size(
     replicates: int = 400,
     seed: int = 0,
     parameters: Parameters = "fixed",
-    variant: str = "standard",
+    variant: str = AVERAGE,
     kinetics: str = DEFAULT,
     most: int = 2000,
     scheduler: str = "serial",

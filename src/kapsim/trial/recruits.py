@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.averaging import drawn_under
+from kapsim.averaging import Registry, drawn_under
 from kapsim.evidence import Parameter, load_parameters
 from kapsim.evidence.schema import Baseline as RecordedBaseline
 from kapsim.evidence.schema import Group
@@ -110,7 +110,7 @@ def draw(
     parameters : str
         'ensemble' or 'fixed', see `TrialDeviates`.
     variant : str
-        By whose fit they are drawn.
+        By whose fit they are drawn; under the average each replicate has a variant of its own.
     """
     deviates = TrialDeviates(
         seed, np.repeat(replicates, patients), np.tile(np.arange(patients), len(replicates)), parameters
@@ -118,13 +118,13 @@ def draw(
     patient = Patient.model_validate({"schema_version": 1, "diagnosis": who.diagnosis})
     size = patients * len(replicates)
     known = None if who.population is None else _covariates(who.population, seed, replicates, patients, parameters)
-    return drawn_under(
-        variant,
-        lambda own: sample_people(
-            patient, size, 0, per_draw=patients, parameters=own, deviates=deviates, covariates=known
-        ),
-        who.registry,
-    )
+
+    def drawn(own: Registry | None) -> People:
+        people = sample_people(patient, size, 0, per_draw=patients, parameters=own, deviates=deviates, covariates=known)
+        # by its own number, not by its place in a block: whatever others there are, a replicate is the same
+        return replace(people, parameter_draw=deviates.replicate)
+
+    return drawn_under(variant, drawn, who.registry)
 
 
 def _covariates(

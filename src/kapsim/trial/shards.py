@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.averaging import AVERAGE
 from kapsim.kinetic_sets import DEFAULT
 from kapsim.trial import endpoints
 from kapsim.trial.analysis import COLUMNS, Rows, analyse, contrasts
@@ -52,7 +53,7 @@ class Plan:
     replicates: int
     seed: int = 0
     scenarios: tuple[Scenario, ...] = SCENARIOS
-    variant: str = "standard"
+    variant: str = AVERAGE
     kinetics: str = DEFAULT
     truth: bool = True
 

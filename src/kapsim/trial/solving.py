@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.averaging import switches_for
 from kapsim.course import Course, build_course, drugs_seen, metabolite_volumes
 from kapsim.engine.grid import Resolution, to_ticks
 from kapsim.kinetic_sets import DEFAULT
 from kapsim.mechanisms.base import Setting
-from kapsim.mechanisms.switches import Switches
 from kapsim.model import Model, unflatten
 from kapsim.patient.sampling import People
 from kapsim.population.medicines import OWN_DRUG, OWN_EFFECT
@@ -37,13 +37,13 @@ class Chain(NamedTuple):
 
     Attributes
     ----------
-    switches : Switches
-        Setting of the contested links.
+    variant : str
+        Setting of the contested links, or the average over them.
     kinetics : str
         Name of the kinetics, see `kapsim.kinetic_sets`.
     """
 
-    switches: Switches
+    variant: str
     kinetics: str = DEFAULT
 
 
@@ -128,9 +128,10 @@ def _scores(
     threads: int | None,
 ) -> dict[str, Array]:
     course = _blinded(build_course(plan, people, resolution, chain.kinetics, at=()), plan)
-    states, amounts = integrate(course, people, chain.switches, keep_failures=True, threads=threads)
+    switches = switches_for(chain.variant, people)
+    states, amounts = integrate(course, people, switches, keep_failures=True, threads=threads)
     hours = course.grid.hours[course.outputs]
-    model = Model.build(people.values, chain.switches)
+    model = Model.build(people.values, switches)
     volumes = {"volumes": metabolite_volumes(course.kinetics, people)}
     drugs = drugs_seen(course.seen)(np.moveaxis(amounts, 0, 2), volumes)
     last = len(course.settings) - 1

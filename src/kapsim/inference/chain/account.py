@@ -13,7 +13,7 @@ from kapsim.inference.chain.calibrating import Effort, Posterior
 from kapsim.inference.chain.contest import table
 from kapsim.inference.chain.leave_out import RELIABLE, LeftOut
 from kapsim.inference.chain.new_studies import Scatter
-from kapsim.inference.chain.posterior import BETWEEN
+from kapsim.inference.chain.posterior import BETWEEN, Draws
 from kapsim.inference.chain.screening import learned
 from kapsim.inference.chain.targets import CRITICAL, Targets
 
@@ -70,11 +70,7 @@ def account(
         },
         "figures": len(targets),
         "studies": len(set(targets.studies)),
-        "sampler": {
-            "largest_r_hat": _short(draws.r_hat.max()),
-            "smallest_effective_sample": _short(draws.effective.min()),
-            "divergences": draws.divergences,
-        },
+        "sampler": _sampler(draws),
         "emulator": {
             "explained": _short(np.median(emulator.explained)),
             "offset": _short(np.sqrt(np.mean(offset**2))),
@@ -107,9 +103,21 @@ def account(
             for one in left_out
         ],
         "held_out": held_out_scores(left_out, targets, scatter),
-        "variants": table(posterior.contestants),
+        "variants": [
+            {**row, "sampler": _sampler(one.draws)}
+            for row, one in zip(table(posterior.contestants), posterior.contestants, strict=True)
+        ],
         "failures": list(posterior.failures),
     }  # fmt: skip
+
+
+def _sampler(draws: Draws) -> dict[str, float]:
+    """Return how well a posterior was sampled, at the worst of its parameters."""
+    return {
+        "largest_r_hat": _short(draws.r_hat.max()),
+        "smallest_effective_sample": _short(draws.effective.min()),
+        "divergences": draws.divergences,
+    }
 
 
 def moved(parameter: Parameter, z: Array, r_hat: float, effective: float) -> dict[str, Any]:
