@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-import calibration_seeds  # noqa: E402
+import calibration_seeds
 
 MADE_BY = {"evidence_hash": "e", "kapsim_version": "0", "variant": "standard", "rows": 8, "people": 4, "seed": 0}
 ACCOUNT: dict[str, Any] = {
