@@ -111,6 +111,10 @@ def blocks(validation: Validation) -> dict[str, str]:
             ("ketamine on cytokines", "signs right"),
             [[name, "–" if x is None else f"{100 * x:.0f} %"] for name, x in immune_signs(validation).items()],
         ),
+        "signs": markdown(
+            ("record", "domain", "contested", "hour", "seen", "predicted", "without its own study"),
+            wrong_signs(validation),
+        ),
         "misfits": markdown(
             ("record", "domain", "what", "observed / predicted (90 % interval)", "left out"),
             [
@@ -123,6 +127,21 @@ def blocks(validation: Validation) -> dict[str, str]:
             [[reason, f"{len(ids)}: {', '.join(ids)}"] for reason, ids in refused.items()],
         ),
     }
+
+
+def wrong_signs(validation: Validation) -> list[list[str]]:
+    """Return every sign that is not predicted, as cells."""
+    rows = []
+    for record in validation.records:
+        for number, point in enumerate(record.points):
+            if point.scale == "sign" and point.predicted != point.observed:
+                left_out = f"{record.held_out[number].predicted:+.0f}" if record.held_out else "–"
+                hour = "–" if point.time_h is None else f"{point.time_h:g}"
+                rows.append([
+                    record.id, record.domain, "yes" if record.contested else "no", hour, f"{point.observed:+.0f}",
+                    f"{point.predicted:+.0f}", left_out,
+                ])  # fmt: skip
+    return rows
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class Observable(NamedTuple):
 
 
 _NO_RHYTHM = "the model has no rhythms"
-_NO_REGION = "the cortex of the chain has no regions; the whole-brain model is not here yet"
+_NO_REGION = "the cortex of the chain has no regions; `kapsim brain` has, and is held against such records by itself"
 _NO_CYTOKINE = "the inflammation link holds TNF, IL-6, CRP and microglia, not this marker"
 _NO_LINK = "no published table links this scale to MADRS or HAM-A"
 _NO_DISORDER = "the model has no course of this disorder"
