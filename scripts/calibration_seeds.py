@@ -60,18 +60,15 @@ def compared(own: dict[str, Any], other: dict[str, Any]) -> dict[str, str]:
     found["log density of studies left out"] = f"{gains.sum():+.1f} ± {error:.1f}"
     for kind, unit in KINDS.items():
         first, second = (predictions(account, kind) for account in (own, other))
-        moved = np.asarray([first[key][0] - second[key][0] for key in first if key in second])
-        width = np.asarray([first[key][1] for key in first if key in second])
-        found[f"predictions apart, {unit} (RMS; of their own width)"] = (
-            f"{np.sqrt(np.mean(moved**2)):.2f}; {np.sqrt(np.mean((moved / width) ** 2)):.2f}"
-        )
+        moved = np.asarray([first[key] - second[key] for key in first if key in second])
+        found[f"predictions apart, {unit} (RMS)"] = f"{np.sqrt(np.mean(moved**2)):.2f}"
     return found
 
 
-def predictions(account: dict[str, Any], kind: str) -> dict[str, tuple[float, float]]:
-    """Return each figure of studies left out as it was predicted, with the width of that."""
+def predictions(account: dict[str, Any], kind: str) -> dict[str, float]:
+    """Return each figure of studies left out as it was predicted."""
     return {
-        item["figure"]: (item["predicted"], item["sd"])
+        item["figure"]: item["predicted"]
         for study in account["left_out"]
         for item in study["figures"]
         if item["kind"] == kind

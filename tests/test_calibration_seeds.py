@@ -59,7 +59,7 @@ def test_distances_are_in_posterior_deviations_and_in_units_of_figures() -> None
     assert found["free parameters in common"] == "2 of 3"
     assert found["middles apart, posterior SD (median, largest)"] == "0.50, 1.00"
     assert found["log density of studies left out"] == "+2.0 ± 2.0"
-    assert found["predictions apart, points (RMS; of their own width)"] == "1.00; 0.50"
+    assert found["predictions apart, points (RMS)"] == "1.00"
 
 
 def test_calibrations_of_other_records_are_refused(
