@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kapsim.averaging import Registry, drawn_under
+from kapsim.averaging import AVERAGE, Registry, drawn_under, variants_at
 from kapsim.evidence import Parameter, load_parameters
 from kapsim.evidence.schema import Baseline as RecordedBaseline
 from kapsim.evidence.schema import Group
@@ -112,6 +113,12 @@ def draw(
     variant : str
         By whose fit they are drawn; under the average each replicate has a variant of its own.
     """
+    if variant == AVERAGE:
+        names = np.asarray(variants_at(replicates))
+        return _together(
+            [draw(who, seed, replicates[names == name], patients, parameters, name) for name in dict.fromkeys(names)],
+            replicates,
+        )
     deviates = TrialDeviates(
         seed, np.repeat(replicates, patients), np.tile(np.arange(patients), len(replicates)), parameters
     )
@@ -134,6 +141,30 @@ def _covariates(
     shared = patients if parameters == "ensemble" else None
     drawn = [whose.draw(patients, replicate_seed(seed, int(number)), per_draw=shared) for number in replicates]
     return {trait: np.concatenate([columns[trait] for columns in drawn]) for trait in whose.traits}
+
+
+def _together(parts: Sequence[People], replicates: NDArray[np.int64]) -> People:
+    """Return the people of all parts, in the order of their replicates."""
+
+    def alike(named: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+        return {name: np.concatenate([np.asarray(one[name]) for one in named]) for name in named[0]}
+
+    keys = [part.keyed for part in parts if isinstance(part.keyed, TrialDeviates)]
+    whole = People(
+        values=alike([part.values for part in parts]),
+        traits=Traits(**alike([part.traits._asdict() for part in parts])),
+        body=Body(**alike([part.body._asdict() for part in parts])),
+        parameter_draw=np.concatenate([part.parameter_draw for part in parts]),
+        keyed=replace(
+            keys[0],
+            replicate=np.concatenate([key.replicate for key in keys]),
+            person=np.concatenate([key.person for key in keys]),
+        ),
+        covariates=alike([part.covariates for part in parts]),
+    )
+    place = {int(number): k for k, number in enumerate(replicates)}
+    order = np.argsort([place[int(number)] for number in whole.parameter_draw], kind="stable")
+    return part_of(whole, order.astype(np.int64))
 
 
 def part_of(people: People, part: NDArray[np.int64]) -> People:
