@@ -38,7 +38,7 @@ def calibrate(
     ] = None,
     variant: Variant = "standard",
     variants: Annotated[
-        bool, typer.Option("--variants", help="Score every other variant by the same records, too (some 10 minutes).")
+        bool, typer.Option("--variants", help="Score every other variant by the same records, too (an hour more).")
     ] = False,
     seed: Seed = 0,
 ) -> None:
