@@ -114,6 +114,7 @@ def draw(
         By whose fit they are drawn; under the average each replicate has a variant of its own.
     """
     if variant == AVERAGE:
+        # replicates of a variant together: drawn under every variant, all but one of each person would be thrown away
         names = np.asarray(variants_at(replicates))
         return _together(
             [draw(who, seed, replicates[names == name], patients, parameters, name) for name in dict.fromkeys(names)],
