@@ -6,6 +6,7 @@ under whatever arm: a trial of 60 is the start of a trial of 100, and two design
 
 from __future__ import annotations
 
+import functools
 import zlib
 from dataclasses import dataclass
 from typing import Literal
@@ -89,12 +90,18 @@ def _words(
     seed: int, purpose: str, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return the two words that a counter (replicate, person) has for a seed and a purpose."""
+    left, right = np.broadcast_arrays(first, second)
+    hashed = threefry(_key(seed, purpose), left.astype(np.uint32), right.astype(np.uint32))
+    return np.asarray(hashed[0]), np.asarray(hashed[1])
+
+
+@functools.lru_cache(maxsize=4096)
+def _key(seed: int, purpose: str) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the key of a seed and a purpose, which every block of replicates asks for again."""
     words = np.array([seed & 0xFFFFFFFF, seed >> 32], dtype=np.uint32)[:, None]
     label = np.array([zlib.crc32(purpose.encode())], dtype=np.uint32)
-    key = threefry((words[0], words[1]), label, np.full(1, _TRIAL, np.uint32))
-    left, right = np.broadcast_arrays(first, second)
-    hashed = threefry(key, left.astype(np.uint32), right.astype(np.uint32))
-    return np.asarray(hashed[0]), np.asarray(hashed[1])
+    left, right = threefry((words[0], words[1]), label, np.full(1, _TRIAL, np.uint32))
+    return np.asarray(left), np.asarray(right)
 
 
 def _normal(seed: int, purpose: str, first: NDArray[np.int64], second: NDArray[np.int64]) -> Array:
