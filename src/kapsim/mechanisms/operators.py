@@ -43,7 +43,11 @@ def _call(name: str, *values: Value) -> Value:
             return sympy.log(1 + values[0])
         if name == "expm1":
             return sympy.exp(values[0]) - 1
-        return getattr(sympy, {"maximum": "Max", "minimum": "Min"}.get(name, name))(*values)
+        if name in ("maximum", "minimum"):
+            # which of two long expressions is the larger is never known, and sympy looks for it for seconds
+            known = all(sympy.sympify(value).is_number for value in values)
+            return {"maximum": sympy.Max, "minimum": sympy.Min}[name](*values, evaluate=known)
+        return getattr(sympy, name)(*values)
     if library == "jax":
         import jax.numpy as jnp
 
