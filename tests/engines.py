@@ -25,6 +25,9 @@ def libroadrunner(text: str, system: System, hours: Sequence[float]) -> dict[str
     import roadrunner
 
     roadrunner.Logger.setLevel(roadrunner.Logger.LOG_ERROR)
+    # compiling takes longer than all that the tests solve: without optimisation half as long
+    roadrunner.Config.setValue(roadrunner.Config.LLVM_BACKEND, roadrunner.Config.LLJIT)
+    roadrunner.Config.setValue(roadrunner.Config.LLJIT_OPTIMIZATION_LEVEL, roadrunner.Config.NONE)
     engine = roadrunner.RoadRunner(text)
     engine.integrator.relative_tolerance = RELATIVE
     # one number for all would be shrunk to the smallest of the states, of which some have all but vanished

@@ -286,13 +286,13 @@ def test_the_command_writes_a_report_a_summary_and_the_data_of_one_trial(file, t
 
 def test_a_cluster_conducts_the_same_trials(file, tmp_path):
     pytest.importorskip("distributed")
-    command = ["trial", str(file), "--patients", "12", "--replicates", "41"]
+    command = ["trial", str(file), "--patients", "12", "--replicates", "41", "--scenario", "fixed"]
     assert main([*command, "--scheduler", "serial", "--out", str(tmp_path / "here")]) == 0
     with scheduler() as (_, address), worker(address, tmp_path), worker(address, tmp_path):
         assert main([*command, "--scheduler", address, "--out", str(tmp_path / "there")]) == 0
     here, there = (fingerprint(tmp_path / name / RUN_FOLDER) for name in ("here", "there"))
     assert here == there
-    assert len([name for name in here if name.endswith(".parquet")]) > 2
+    assert len([name for name in here if name.endswith(".parquet")]) > 1
 
 
 def test_the_commands_hand_kinetics_on(file, capsys, monkeypatch):
