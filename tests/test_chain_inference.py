@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import functools
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from kapsim.evidence import load_observed, load_parameters
 from kapsim.evidence.calibration import load_calibration, load_left_out
 from kapsim.evidence.ensemble import load_ensemble
 from kapsim.inference.chain.calibrating import Posterior, as_shipped, corrected, design_of, joined, sound, too_few
-from kapsim.inference.chain.contest import distinct, scored, stacking, table
+from kapsim.inference.chain.contest import Contestant, distinct, scored, stacking, table
 from kapsim.inference.chain.design import Design, candidates, evaluate, spread
 from kapsim.inference.chain.emulator import Emulator, fit_emulator, with_difference
 from kapsim.inference.chain.leave_out import RELIABLE, LeftOut, leave_one_out, smoothed
@@ -592,27 +593,37 @@ def test_variants_that_are_alike_are_scored_once() -> None:
     assert "standard" in distinct("hnk")
 
 
-def test_variants_are_scored_by_the_figures_that_all_have() -> None:
-    """One is the standard chain, one is off by a constant that the records refuse, and one lacks a figure."""
-    rng = np.random.default_rng(14)
+@dataclass(frozen=True)
+class MadeUp:
+    """One variant is the standard chain, one is off by a constant that the records refuse, and one lacks a figure."""
+
+    emulator: Emulator
+    targets: Targets
+
+    def __call__(self, rows: Array, stage: str, variant: str) -> Design:
+        of = np.asarray(self.emulator(rows)) + (2.0 if variant == "off" else 0.0)
+        kept = range(5 if variant == "lacks" else 6)
+        return Design(("p0",), rows, of[:, kept], self.targets.some(kept))
+
+
+@functools.cache
+def contestants(scheduler: str) -> tuple[tuple[Contestant, ...], list[str]]:
     kinds, studies = ("effect",) * 6, tuple(f"s{k // 2}" for k in range(6))
     targets = alone(studies, kinds, np.zeros(6), np.full(6, 0.2))
-    emulator, z = linear(0.1 * np.ones((1, 6)), 0.02), rng.standard_normal((16, 1))
-    figures = np.asarray(emulator(z))
-    near = Design(("p0",), z, figures, targets)
+    emulator, z = linear(0.1 * np.ones((1, 6)), 0.02), np.random.default_rng(14).standard_normal((16, 1))
+    near = Design(("p0",), z, np.asarray(emulator(z)), targets)
+    effort, said = Sampling(chains=1, warmup=150, draws=200), list[str]()
+    found = scored(
+        "standard", ("alike", "off", "lacks"), emulator, near, targets, (8, 4), MadeUp(emulator, targets), effort, 0,
+        said.append, scheduler,
+    )  # fmt: skip
+    return found, said
 
-    def run(rows: Array, stage: str, variant: str) -> Design:
-        of = np.asarray(emulator(rows)) + (2.0 if variant == "off" else 0.0)
-        if variant == "lacks":
-            return Design(("p0",), rows, of[:, :5], targets.some(range(5)))
-        return Design(("p0",), rows, of, targets)
 
-    effort = Sampling(chains=1, warmup=150, draws=200)
-    said: list[str] = []
-    others = ("alike", "off", "lacks")
-    found = scored("standard", others, emulator, near, targets, (8, 4), run, effort, 0, said.append)
+def test_variants_are_scored_by_the_figures_that_all_have() -> None:
+    found, said = contestants("local")
     assert [one.name for one in found] == ["standard", "alike", "off", "lacks"]
-    assert len(said) == 7
+    assert len(said) == 5
     for one in found:
         assert sum(len(item.places) for item in one.left_out) == 5
     rows = {row["name"]: row for row in table(found)}
@@ -621,6 +632,16 @@ def test_variants_are_scored_by_the_figures_that_all_have() -> None:
     assert rows["off"]["weight"] < 0.01
     assert sum(row["weight"] for row in rows.values()) == pytest.approx(1.0, abs=1e-3)
     assert table(()) == []
+
+
+@pytest.mark.slow
+def test_variants_are_scored_alike_in_this_process_and_in_others() -> None:
+    (here, _), (there, said) = contestants("serial"), contestants("local")
+    assert len(said) == 5
+    assert [one.name for one in there] == [one.name for one in here]
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_array_equal(one.draws.z, other.draws.z)
+        assert one.densities == other.densities
 
 
 def test_draws_carry_their_names() -> None:

@@ -56,6 +56,7 @@ def calibrate(
     from kapsim.inference.chain.shipping import calibration, ensemble, of_variants, without_studies
     from kapsim.inference.chain.targets import fitted
     from kapsim.model import variant_switches
+    from kapsim.runs.schedulers import LOCAL
     from kapsim.validation.cases import prepare
 
     _check_extra()
@@ -66,7 +67,7 @@ def calibrate(
     with stages(None) as begin:
         posterior = fit(
             cases, parameters, effort, variant=variant, others=distinct(variant) if variants else (), seed=seed,
-            folder=out / PARTS, progress=begin,
+            folder=out / PARTS, progress=begin, scheduler=LOCAL,
         )  # fmt: skip
         begin("leaving studies out")
         left_out = leave_one_out(

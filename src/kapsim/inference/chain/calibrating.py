@@ -26,6 +26,7 @@ from kapsim.inference.chain.new_studies import Own
 from kapsim.inference.chain.posterior import SHORTER, USUAL, Draws, Sampler, Sampling, around, study_log_likelihood
 from kapsim.inference.chain.screening import screened
 from kapsim.inference.chain.targets import Targets
+from kapsim.runs.schedulers import SERIAL
 from kapsim.validation.cases import Case
 
 Array = NDArray[np.float64]
@@ -135,6 +136,45 @@ class Posterior:
         return self.draws.some(self.free)
 
 
+@dataclass(frozen=True)
+class Runner:
+    """What computes a design of a calibration, here or in another process.
+
+    Parameters
+    ----------
+    cases : tuple of Case
+    parameters : mapping of str to Parameter
+        Registry with the priors.
+    names : tuple of str
+        The parameters that differ between rows.
+    variant : str
+    seed : int
+    people, shard : int
+        People of each group in a row, and rows that are computed and stored together.
+    folder : Path or None
+        Where finished parts are kept.
+    """
+
+    cases: tuple[Case, ...]
+    parameters: Mapping[str, Parameter]
+    names: tuple[str, ...]
+    variant: str
+    seed: int
+    people: int
+    shard: int
+    folder: Path | None
+
+    def __call__(
+        self, z: Array, stage: str, variant: str | None = None, *, progress: Callable[[str], None] | None = None
+    ) -> Design:
+        """Return the design of a stage at rows `z`, under the variant that is fitted or another."""
+        own = None if self.folder is None else self.folder / stage
+        return evaluate(
+            self.cases, self.parameters, self.names, z, variant=variant or self.variant, seed=self.seed,
+            people=self.people, shard=self.shard, folder=own, progress=progress,
+        )  # fmt: skip
+
+
 def calibrate(
     cases: Sequence[Case],
     parameters: Mapping[str, Parameter],
@@ -145,6 +185,7 @@ def calibrate(
     seed: int = 0,
     folder: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    scheduler: str = SERIAL,
 ) -> Posterior:
     """Fit the chain to records.
 
@@ -163,6 +204,8 @@ def calibrate(
     folder : Path, optional
         Where finished parts are kept; a second call goes on from there.
     progress : callable, optional
+    scheduler : str
+        Where the variants are scored, see `kapsim.runs.schedulers.map_shards`; never what comes of it.
 
     Raises
     ------
@@ -171,13 +214,10 @@ def calibrate(
     """
     say = progress or (lambda _: None)
     every = candidates(parameters)
+    runner = Runner(tuple(cases), parameters, every, variant, seed, effort.people, effort.shard, folder)
 
-    def run(z: Array, stage: str, people: int = effort.people, variant: str = variant) -> Design:
-        own = None if folder is None else folder / stage
-        return evaluate(
-            cases, parameters, every, z, variant=variant, seed=seed, people=people, shard=effort.shard,
-            folder=own, progress=lambda text: say(f"{stage}: {text}"),
-        )  # fmt: skip
+    def run(z: Array, stage: str, people: int = effort.people) -> Design:
+        return replace(runner, people=people)(z, stage, progress=lambda text: say(f"{stage}: {text}"))
 
     first = sound(run(spread(every, effort.rows, seed), "priors"))
     emulator = fit_emulator(every, first.z, first.figures)
@@ -204,8 +244,8 @@ def calibrate(
     if not others:
         return posterior
     contestants = scored(
-        variant, others, emulator, near[-1], both.targets, (effort.contested, effort.at_its_own),
-        lambda z, stage, name: run(z, stage, variant=name), effort.sampling, seed, say,
+        variant, others, emulator, near[-1], both.targets, (effort.contested, effort.at_its_own), runner,
+        effort.sampling, seed, say, scheduler,
     )  # fmt: skip
     return replace(posterior, contestants=contestants)
 

@@ -9,6 +9,7 @@ turn.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from kapsim.inference.chain.posterior import SHORTER, Draws, Sampler, Sampling, 
 from kapsim.inference.chain.targets import Targets
 from kapsim.mechanisms.switches import VARIANTS, Switches
 from kapsim.model import variant_switches
+from kapsim.runs.schedulers import SERIAL, map_shards
 
 Array = NDArray[np.float64]
 
@@ -156,6 +158,7 @@ def scored(
     effort: Sampling,
     seed: int,
     say: Callable[[str], None],
+    scheduler: str = SERIAL,
 ) -> tuple[Contestant, ...]:
     """Return the variants scored by the figures that all of them have, each by what it differs by from the standard.
 
@@ -176,26 +179,83 @@ def scored(
     effort : Sampling
     seed : int
     say : callable
+    scheduler : str
+        Where variants are scored, see `kapsim.runs.schedulers.map_shards`; never what comes of it.
     """
     z, standard = near.z[: rows[0]], with_figures(near, wanted)[: rows[0]]
     differences = {name: _of(run(z, f"variant-{name}", name), wanted) - standard for name in others}
     known = [np.isfinite(difference).mean(axis=0) >= _ENOUGH for difference in differences.values()]
-    places = np.flatnonzero(np.all(known, axis=0))
-    targets, own = wanted.some(places), emulator.some(places)
-    say(f"scoring {variant}")
-    # one program for all: every variant is the standard chain and a plane
-    sampler, quick = (Sampler(own, targets, each, planes=True) for each in (effort, SHORTER))
-    found = [contest(variant, own, targets, sampler, seed=seed)]
-    for name, difference in differences.items():
-        moved = with_difference(own, z, _filled(difference[:, places]))
-        say(f"sampling {name}")
-        there = around(quick(seed=seed, emulator=moved), rows[1], seed)
-        off = _of(run(there, f"own-{name}", name), wanted) - _of(run(there, f"beside-{name}", variant), wanted)
-        say(f"scoring {name}")
-        both = _filled(np.concatenate([difference, off])[:, places])
-        moved = with_difference(own, np.concatenate([z, there]), both)
-        found.append(contest(name, moved, targets, sampler, seed=seed))
-    return tuple(found)
+    heats = Heats(
+        variant, differences, emulator, wanted, np.flatnonzero(np.all(known, axis=0)), z, rows[1], run, effort, seed
+    )
+    names = (variant, *others)
+    found: dict[int, Contestant] = {}
+    say(f"scoring {len(names)} variants")
+    for number, one in map_shards(heats, range(len(names)), scheduler):
+        found[number] = one
+        say(f"scored {one.name}, {len(found)} of {len(names)}")
+    return tuple(found[number] for number in range(len(names)))
+
+
+@dataclass(frozen=True)
+class Heats:
+    """Contests of variants over the same records: called with a number, it scores the variant of that place.
+
+    Parameters
+    ----------
+    variant : str
+        The one that was fitted; the first.
+    differences : mapping of str to ndarray, shape (row, figure)
+        What each other differs by from it.
+    emulator : Emulator
+    wanted : Targets
+    places : ndarray of int
+        Figures that all of them have.
+    z : ndarray, shape (row, parameter)
+        Where they were run.
+    rows : int
+        How many rows of its own posterior each is run at.
+    run : callable
+    effort : Sampling
+    seed : int
+    """
+
+    variant: str
+    differences: Mapping[str, Array]
+    emulator: Emulator
+    wanted: Targets
+    places: NDArray[np.int64]
+    z: Array
+    rows: int
+    run: Callable[[Array, str, str], Design]
+    effort: Sampling
+    seed: int
+
+    @functools.cached_property
+    def _own(self) -> tuple[Emulator, Targets]:
+        return self.emulator.some(self.places), self.wanted.some(self.places)
+
+    @functools.cached_property
+    def _samplers(self) -> tuple[Sampler, Sampler]:
+        """One program for all that a process scores: every variant is the standard chain and a plane."""
+        usual, quick = (Sampler(*self._own, each, planes=True) for each in (self.effort, SHORTER))
+        return usual, quick
+
+    def __call__(self, number: int) -> Contestant:
+        """Score a variant."""
+        (own, targets), (sampler, quick) = self._own, self._samplers
+        if number == 0:
+            return contest(self.variant, own, targets, sampler, seed=self.seed)
+        name, difference = list(self.differences.items())[number - 1]
+        moved = with_difference(own, self.z, _filled(difference[:, self.places]))
+        there = around(quick(seed=self.seed, emulator=moved), self.rows, self.seed)
+        off = self._figures(there, f"own-{name}", name) - self._figures(there, f"beside-{name}", self.variant)
+        both = _filled(np.concatenate([difference, off])[:, self.places])
+        moved = with_difference(own, np.concatenate([self.z, there]), both)
+        return contest(name, moved, targets, sampler, seed=self.seed)
+
+    def _figures(self, z: Array, stage: str, variant: str) -> Array:
+        return _of(self.run(z, stage, variant), self.wanted)
 
 
 def _of(design: Design, wanted: Targets) -> Array:
