@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kapsim.engine.runtime import jax_numpy
 from kapsim.inference.chain.emulator import Emulator
 from kapsim.inference.chain.targets import CRITICAL, Targets
 
@@ -229,13 +230,14 @@ class Sampler:
     """
 
     def __init__(self, emulator: Emulator, targets: Targets, effort: Sampling = USUAL, *, planes: bool = False) -> None:
-        import jax
         import jax.numpy as jnp
         import numpyro
         import numpyro.distributions as dist
         from jax.scipy.special import ndtr
         from numpyro.infer import MCMC, NUTS
 
+        # compiled programs are kept on disk: a calibration that goes on samples with those that it had
+        jax = jax_numpy()
         self._emulator, self._targets, self._shared, self._planes = emulator, targets, blocks(targets), planes
         shared, size = self._shared, len(emulator.names)
 
@@ -278,9 +280,9 @@ class Sampler:
         emulator : Emulator, optional
             The same with a plane added to it, see `kapsim.inference.chain.emulator.with_difference`.
         """
-        import jax
         from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
+        jax = jax_numpy()
         shared, own = self._shared, self._emulator if emulator is None else emulator
         assert self._planes or emulator is None
         plane = [getattr(own, name) for name in _PLANE] if self._planes else []
