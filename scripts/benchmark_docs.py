@@ -1,6 +1,6 @@
 """Write the tables of docs/benchmarks.md from kept results: `python scripts/benchmark_docs.py [FILE]`.
 
-Without a file: the newest full results of `benchmarks/all.py`, quick ones where there are none.
+Without a file: the newest full results of `benchmarks/all.py` for each benchmark, quick ones where there are none.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ PAGE, BENCHMARKS = ROOT / "docs" / "benchmarks.md", ROOT / "benchmarks"
 TOLD = 5
 
 
-def newest(folder: Path) -> Path:
-    """Return the newest results in a folder, full ones before quick ones."""
+def newest(folder: Path) -> dict[str, Any]:
+    """Return the newest results in a folder, full ones before quick ones, with what only older ones have."""
     for kind in ("full", "quick"):
-        if found := sorted(folder.glob(f"*-{kind}.json")):
-            return found[-1]
+        if files := sorted(folder.glob(f"*-{kind}.json")):
+            kept = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+            dated = ({name: {**item, "date": one["date"]} for name, item in one["benchmarks"].items()} for one in kept)
+            return {**kept[-1], "benchmarks": {name: item for one in dated for name, item in one.items()}}
     raise SystemExit(f"{folder.name} has no results; run benchmarks/all.py")
 
 
@@ -49,7 +51,11 @@ def figures(found: dict[str, Any], every: Any) -> str:
     missed = [name for name, item in found["benchmarks"].items() if item["passed"] is False]
     last = f"Limits of their own are missed by: {', '.join(missed)}." if missed else "All limits are met."
     table = markdown(("benchmark", "what", "kapsim", "beside it", "ratio", "load"), rows)
-    return f"{first}\n\n{table}\n\n{last}"
+    days: dict[str, list[str]] = {}
+    for name, item in found["benchmarks"].items():
+        days.setdefault(item.get("date", found["date"])[:10], []).append(name)
+    told = [f"Measured on {day}: {', '.join(names)}." for day, names in sorted(days.items())]
+    return f"{first}\n\n{table}\n\n{' '.join([*told, last])}"
 
 
 def limits(found: dict[str, Any]) -> str:
@@ -104,14 +110,14 @@ def main() -> None:
     """Fill in the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path, nargs="?", help="results to show")
-    chosen = parser.parse_args().file or newest(BENCHMARKS / "results")
+    chosen = parser.parse_args().file
     spec = importlib.util.spec_from_file_location("benchmarks_all", BENCHMARKS / "all.py")
     assert spec is not None
     assert spec.loader is not None
     every = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = every
     spec.loader.exec_module(every)
-    found = json.loads(chosen.read_text(encoding="utf-8"))
+    found = newest(BENCHMARKS / "results") if chosen is None else json.loads(chosen.read_text(encoding="utf-8"))
     replace(PAGE, {"figures": figures(found, every), "limits": limits(found)})
 
 

@@ -30,11 +30,27 @@ def _load() -> Any:
 every: Any = _load()
 
 
+def test_what_was_measured_again_stands_beside_what_was_measured_before(tmp_path: Path) -> None:
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from benchmark_docs import newest
+
+    for date, names in (("2026-01-01", ("one", "two")), ("2026-01-02", ("two",))):
+        whole = {"date": date, "benchmarks": {name: {"result": date} for name in names}}
+        (tmp_path / f"{date}-full.json").write_text(json.dumps(whole))
+    found = newest(tmp_path)
+    assert found["date"] == "2026-01-02"
+    assert {name: item["date"] for name, item in found["benchmarks"].items()} == {
+        "one": "2026-01-01", "two": "2026-01-02",
+    }  # fmt: skip
+    with pytest.raises(SystemExit, match="no results"):
+        newest(tmp_path / "nothing")
+
+
 def test_the_page_shows_the_newest_results_and_which_limits_are_missed() -> None:
     sys.path.insert(0, str(ROOT / "scripts"))
     from benchmark_docs import figures, limits, newest
 
-    found = json.loads(newest(BENCHMARKS / "results").read_text(encoding="utf-8"))
+    found = newest(BENCHMARKS / "results")
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     for name, text in (("figures", figures(found, every)), ("limits", limits(found))):
         assert f"<!-- {name}: begin -->\n{text}\n<!-- {name}: end -->" in page, "run scripts/benchmark_docs.py"
