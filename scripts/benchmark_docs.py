@@ -34,10 +34,10 @@ def figures(found: dict[str, Any], every: Any) -> str:
     """Return machine, versions and the table of all figures."""
     about, versions = found["machine"], found["versions"]
     memory = "" if about["memory_gib"] is None else f", {about['memory_gib']:g} GiB"
-    first = (
-        f"{'Quick' if found['quick'] else 'Full'} run of {found['date']}: {about['processor']}, {about['cores']} cores"
-        f"{memory}; " + ", ".join(f"{name} {value}" for name, value in versions.items() if value) + "."
-    )
+    kind = "Quick" if found["quick"] else "Full"
+    packages = ", ".join(f"{name} {value}" for name, value in versions.items() if value)
+    where = f"{about['processor']}, {about['cores']} cores{memory}"
+    first = f"{kind} results, the last of {found['date']}: {where}; {packages}."
     rows = []
     for benchmark in every.BENCHMARKS:
         item = found["benchmarks"].get(benchmark.name)
