@@ -82,6 +82,11 @@ def load_priors() -> dict[str, Parameter]:
     -------
     dict of str to Parameter
     """
+    return dict(_priors())
+
+
+@functools.cache
+def _priors() -> dict[str, Parameter]:
     return {record.id: record for record in _load(Parameter, MODEL)}
 
 
