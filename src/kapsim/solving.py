@@ -200,18 +200,14 @@ def check_finite(states: Array, amounts: Array, course: Course) -> None:
 
 def resting_decay(model: Model, people: People, rest: Array) -> Array:
     """Return each state's own decay rate at rest, shape (states, patient), 1/h: what the integrator takes exactly."""
-    home = unflatten(rest)
-
-    def rates(values: Array) -> Array:
-        found = flatten(model.rates(unflatten(values), home, people.traits, NO_DRUG, REST))
-        return np.stack([value + np.zeros(people.size) for value in found])
-
-    base, decay = rates(rest), np.zeros_like(rest)
-    for k in range(len(rest)):
-        moved = rest.copy()
-        step = 1e-6 * np.maximum(np.abs(rest[k]), 1.0)
-        moved[k] += step
-        decay[k] = -(rates(moved)[k] - base[k]) / step
+    step = 1e-6 * np.maximum(np.abs(rest), 1.0)
+    # row 0 is rest, in row k + 1 state k is moved: one call for all, because equations broadcast
+    values = np.repeat(rest[:, None], len(rest) + 1, axis=1)
+    own = np.arange(len(rest))
+    values[own, own + 1] += step
+    found = flatten(model.rates(unflatten(values), unflatten(rest), people.traits, NO_DRUG, REST))
+    rates = np.stack([np.broadcast_to(rate, values.shape[1:]) for rate in found])
+    decay = (rates[:, 0] - rates[own, own + 1]) / step
     # a rate far below the slowest process in the chain is finite-difference noise
     return np.where(decay > 1e-6, decay, 0.0)
 
