@@ -17,6 +17,7 @@ to 0 at a fold.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -168,7 +169,15 @@ def steepest_gating(model: MeanField, inputs: RegionalInputs) -> Value:
     -------
     array, shape of `glutamate_uptake`
     """
-    opened = model.gamma / np.asarray(inputs.glutamate_uptake, dtype=float) * model.tau_e / MS_PER_S
+    uptake = np.asarray(inputs.glutamate_uptake, dtype=float)
+    levels, place = np.unique(uptake, return_inverse=True)
+    return _steepest(model, tuple(levels.tolist()))[place].reshape(uptake.shape)
+
+
+@functools.lru_cache(maxsize=256)
+def _steepest(model: MeanField, uptake: tuple[float, ...]) -> Array:
+    """Return the gating at each level of uptake; whoever is followed along a dose asks for the same again and again."""
+    opened = model.gamma / np.asarray(uptake) * model.tau_e / MS_PER_S
     low, high = (np.full(opened.shape, model.threshold_e + edge) for edge in STEEPEST_BETWEEN)
     tiny = 1e-6
     for _ in range(HALVINGS):

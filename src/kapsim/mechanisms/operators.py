@@ -20,17 +20,22 @@ Value = Any
 CORNER = 1e-8
 LOG_CORNER = math.log(CORNER)
 
+#: What NumPy computes with, and no other library: the bulk of all calls, told apart at a glance.
+_PLAIN = frozenset({float, int, np.ndarray, np.float64})
+
 #: Where `rectified` goes by its series: the first term left out is then below 1e-16.
 SERIES = 0.01
 
 
 def _library(*values: Value) -> str:
     """Name the array library that `values` belong to: 'sympy', 'jax' or 'numpy'."""
-    sympy, jax = sys.modules.get("sympy"), sys.modules.get("jax")
-    if sympy is not None and any(isinstance(value, sympy.Basic) for value in values):
-        return "sympy"
-    if jax is not None and any(isinstance(value, jax.Array) for value in values):
-        return "jax"
+    others = [value for value in values if type(value) not in _PLAIN]
+    if others:
+        sympy, jax = sys.modules.get("sympy"), sys.modules.get("jax")
+        if sympy is not None and any(isinstance(value, sympy.Basic) for value in others):
+            return "sympy"
+        if jax is not None and any(isinstance(value, jax.Array) for value in others):
+            return "jax"
     return "numpy"
 
 
