@@ -21,7 +21,7 @@ from kapsim.report.brain_figures import glass_brain
 from kapsim.report.brain_page import brain_html
 from kapsim.store import results_bytes
 
-SCAN = Scan(minutes=1.2)
+SCAN = Scan(minutes=0.6, repetition_s=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_hours_are_read_in_any_unit() -> None:
 
 
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["brain", "single_infusion", "--at", "0.67h", "--subjects", "2", "--minutes", "1.2", "--json"]
+    words = ["brain", "single_infusion", "--at", "0.67h", "--subjects", "2", "--minutes", "0.6", "--tr", "1", "--json"]
     assert main(words) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["hours"][0]["measures"][0]["measure"] == "dmn_within"

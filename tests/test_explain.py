@@ -334,7 +334,7 @@ def test_followed_for_longer_nothing_more_is_done() -> None:
 
 # --- the whole -------------------------------------------------------------------------------------------------------
 
-PEOPLE = 12
+PEOPLE = 8
 
 
 @functools.cache
@@ -491,9 +491,9 @@ def test_where_rates_are_too_fast_the_grid_is_made_finer(monkeypatch: pytest.Mon
             raise SolverError(0, 1.0, "a rate")
         return solve_settings(course, *rest, **more)
 
-    plain = explain(parse_protocol(COURSE), draws=4, seed=7)
+    plain = explained()
     monkeypatch.setattr("kapsim.attribution.explanation.solve_settings", once_broken)
-    again = explain(parse_protocol(COURSE), draws=4, seed=7)
+    again = explain(parse_protocol(COURSE), draws=PEOPLE, seed=7)
     assert seen[1] > 2 * seen[0]
     for moment in ("24h", "end"):
         whole, finer = (found.effect("madrs", moment).whole.mean for found in (plain, again))
@@ -504,7 +504,7 @@ def test_where_rates_are_too_fast_the_grid_is_made_finer(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("kapsim.attribution.explanation.solve_settings", broken)
     with pytest.raises(SolverError, match="patient 0"):
-        explain(parse_protocol(COURSE), draws=4)
+        explain(parse_protocol(COURSE), draws=PEOPLE)
 
 
 def test_command_writes_tables_json_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
