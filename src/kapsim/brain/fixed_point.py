@@ -187,7 +187,7 @@ def _steepest(model: MeanField, uptake: tuple[float, ...]) -> Array:
         rising = curvature * (1.0 + opened * model.rate_e(at)) > 2.0 * opened * slope * slope
         low, high = np.where(rising, at, low), np.where(rising, high, at)
     drive = opened * model.rate_e(0.5 * (low + high))
-    return drive / (1.0 + drive)
+    return np.asarray(drive / (1.0 + drive))
 
 
 def rest(
