@@ -138,7 +138,7 @@ def test_trials_average_over_variants_by_default_and_say_what_these_differ_by(fi
     shares = told["structure"]["fixed"]["ketamine - saline"]
     assert shares
     assert all(share["replicates"] >= 20 for share in shares.values())
-    assert main([*command, "--variant", "standard"]) == 0
+    assert main([*command, "--replicates", "4", "--variant", "standard"]) == 0
     assert json.loads(capsys.readouterr().out)["structure"] == {}
 
 
@@ -298,7 +298,7 @@ def test_a_cluster_conducts_the_same_trials(file, tmp_path):
 def test_the_commands_hand_kinetics_on(file, capsys, monkeypatch):
     pytest.importorskip("pyarrow")
     own = ["--kinetics", "kamp2020"]
-    small = ["--patients", "12", "--replicates", "2", "--scenario", "fixed", "--scheduler", "serial", "--json"]
+    small = ["--patients", "6", "--replicates", "1", "--scenario", "fixed", "--scheduler", "serial", "--json"]
     found = []
     for more in ([], own):
         assert main(["trial", str(file), *small, *more]) == 0
