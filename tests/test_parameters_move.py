@@ -154,6 +154,11 @@ RUNS: dict[str, tuple[Protocol, Patient]] = {
         ),
         Patient.model_validate({"schema_version": 1}),
     ),
+    # somebody on a ward
+    "ward": (
+        protocol(co_medication=[{"drug": "inpatient_care"}], ratings=RATINGS),
+        Patient.model_validate({"schema_version": 1}),
+    ),
     # somebody whom no treatment has failed yet
     "first": (protocol(ratings=RATINGS), Patient.model_validate({"schema_version": 1, "diagnosis": "mdd"})),
     # a healthy volunteer

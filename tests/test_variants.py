@@ -354,10 +354,25 @@ def test_an_antidepressant_and_care_relieve_over_weeks_and_touch_nothing_upstrea
     assert (
         at(begun, "madrs_momentary", 336.0) < at(cared, "madrs_momentary", 336.0) < at(plain, "madrs_momentary", 336.0)
     )
-    both = run(SALINE, taking("oral_antidepressant", "inpatient_care"))
+    both = run(SALINE, taking("oral_antidepressant", "usual_care"))
     assert not differing(both, begun)
     stopped = "co_medication: [{drug: oral_antidepressant, until: 168 h}]"
     assert at(run(SALINE, stopped), "care", 336.0) < at(begun, "care", 168.0)
+
+
+def test_a_ward_hastens_care_and_adds_nothing_to_it() -> None:
+    cared, ward = run(SALINE, taking("usual_care")), run(SALINE, taking("inpatient_care"))
+    check(cared, ward, same=EVERYTHING - CARE - MIND - MOOD, moved=CARE | MIND | MOOD)
+    assert at(ward, "care", 24.0) > 5.0 * at(cared, "care", 24.0)
+    share = load_parameters()["mind.care_share"].value
+    assert at(cared, "care", 336.0) < at(ward, "care", 336.0) < share
+    assert at(ward, "care", 336.0) == pytest.approx(share, rel=0.05)
+    left = run(SALINE, "co_medication: [{drug: inpatient_care, until: 168 h}]")
+    assert at(left, "care", 336.0) < at(ward, "care", 168.0)
+    # an antidepressant goes on from where the ward stops
+    assert at(run(SALINE, taking("oral_antidepressant", "inpatient_care")), "care", 336.0) > at(ward, "care", 336.0)
+    # named twice it is the same care
+    assert not differing(run(SALINE, taking("usual_care", "inpatient_care")), ward)
 
 
 def test_part_of_the_potentiation_waits_for_neither_translation_nor_bdnf() -> None:

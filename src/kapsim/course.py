@@ -36,7 +36,7 @@ _FIELDS = {
     "anaesthesia": "masked",
     "oral_antidepressant": "antidepressant",
     "usual_care": "care",
-    "inpatient_care": "care",
+    "inpatient_care": "ward",
 }
 
 

@@ -74,7 +74,8 @@ class Setting(NamedTuple):
     ampa_blocker: Value
     benzodiazepine: Value
     antidepressant: Value  # an oral antidepressant
-    care: Value  # 1 while in usual or inpatient care
+    care: Value  # 1 while in usual care
+    ward: Value  # 1 while in inpatient care
 
 
 REST = Setting(*([0.0] * len(Setting._fields)))

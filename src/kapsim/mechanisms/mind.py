@@ -7,7 +7,8 @@ network closes; consolidation is gated by the window too. Depression sits in the
 learning rates. Relief lets a person take part in life again, and that teaches, too, with the same gain: what treatment
 began can outlast it. During a visit expectancy rises to a level: the readiness to expect help, a part of it by the
 visit itself and the rest as far as the person believes to have been given the drug. No number of visits makes saline as
-convincing as a drug that is felt. Between visits it fades. Episodes also end of their own accord, sooner or later, but
+convincing as a drug that is felt. Between visits it fades. On a ward care acts within days, because a crisis passes
+there, and no further than it would in time anywhere else. Episodes also end of their own accord, sooner or later, but
 for those that resist treatment.
 The window can harm: a stressor inside it makes things worse. What the person feels is the belief shifted by the
 window; the shift is a state and is not consolidated. Belief, window and precision are constructs. Contested: the path
@@ -23,7 +24,8 @@ from kapsim.mechanisms.base import Mechanism, Setting, parameter
 from kapsim.mechanisms.operators import Value, exp, expit, hill, positive_part
 from kapsim.mechanisms.switches import Switches
 
-#: Expectancy rises up to the level that a visit speaks for; this near to it, the rise bends.
+#: Expectancy rises up to the level that a visit speaks for, care up to the level that a ward gives; this near to it, the
+#: rise bends.
 _EDGE = 0.03
 
 
@@ -69,6 +71,7 @@ class Mind(Mechanism):
     visit_share: Value = parameter("mind.visit_share", "1")
     care_share: Value = parameter("mind.care_share", "1")
     tau_care: Value = parameter("mind.tau_care", "h")
+    tau_ward: Value = parameter("mind.tau_ward", "h")
     tau_recovery: Value = parameter("mind.tau_recovery", "h")
 
     def rumination_target(self, felt: Value, dmn: Value, switches: Switches) -> Value:
@@ -134,7 +137,10 @@ class Mind(Mechanism):
         credence = setting.blinded * suspected + (1.0 - setting.blinded) * self.credence_open
         hoped = expectation * (self.visit_share + (1.0 - self.visit_share) * credence)
         target = self.rumination_target(self.felt(state, window), dmn, switches)
-        cared = 1.0 - (1.0 - setting.antidepressant) * (1.0 - self.care_share * setting.care)
+        anywhere = setting.care + setting.ward - setting.care * setting.ward
+        cared = 1.0 - (1.0 - setting.antidepressant) * (1.0 - self.care_share * anywhere)
+        # what a ward adds is how soon care acts, not how far
+        lacking = positive_part(self.care_share - state.care, _EDGE)
         return MindState(
             belief=-shift / self.tau_belief
             - gain * corrective * state.belief
@@ -143,6 +149,6 @@ class Mind(Mechanism):
             rumination=(target - state.rumination) / self.tau_rumination,
             expectancy=self.expectancy_rate * setting.contact * positive_part(hoped - state.expectancy, _EDGE)
             - state.expectancy / self.tau_expectancy,
-            care=(cared - state.care) / self.tau_care,
+            care=(cared - state.care) / self.tau_care + setting.ward * lacking / self.tau_ward,
             recovery=(remitting - state.recovery) / self.tau_recovery,
         )

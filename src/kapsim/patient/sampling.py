@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 #: Parameters that people differ in by a width (of the logarithm) that is itself a parameter: trials speak of it.
 SPREADS = {
     "plasticity.bdnf_gain": "patient.spread.response",
+    "mood.weight.anhedonia": "patient.spread.synaptic",
     "mood.weight.expectancy": "patient.spread.unspecific",
     "mood.weight.care": "patient.spread.unspecific",
     "mind.tau_recovery": "patient.spread.recovery",
