@@ -24,8 +24,8 @@ from kapsim.mechanisms.base import Mechanism, Setting, parameter
 from kapsim.mechanisms.operators import Value, exp, expit, hill, positive_part
 from kapsim.mechanisms.switches import Switches
 
-#: Expectancy rises up to the level that a visit speaks for, care up to the level that a ward gives; this near to it, the
-#: rise bends.
+#: Expectancy rises up to the level that a visit speaks for, care on a ward up to its part; this near to it the rise
+#: bends.
 _EDGE = 0.03
 
 
