@@ -410,7 +410,7 @@ QUICK = Patient.model_validate({"schema_version": 1, "sensitivities": {"plastici
 @pytest.mark.parametrize("engine", ["compiled", "jax"])
 def test_steps_that_are_too_long_are_no_solution(engine: str) -> None:
     """What swings between finite numbers is marked, and nobody else is."""
-    protocol, people = reference.protocol(TOO_FAST, horizon="10 d"), sample_people(QUICK, 8, 161)
+    protocol, people = reference.protocol(TOO_FAST, horizon="10 d"), sample_people(QUICK, 8, 184)
     hours = [1.0, 24.0, 72.0, 168.0, 240.0]
     usual, fine = (build_course(protocol, people, Resolution().finer(factor), at=hours) for factor in (1, 4))
     states, _ = integrate(usual, people, STANDARD, keep_failures=True, engine=engine)
@@ -424,7 +424,7 @@ def test_steps_that_are_too_long_are_no_solution(engine: str) -> None:
 
 
 def test_who_is_too_fast_for_the_steps_is_solved_on_finer_ones() -> None:
-    protocol, people = reference.protocol(TOO_FAST, horizon="10 d"), sample_people(QUICK, 8, 161)
+    protocol, people = reference.protocol(TOO_FAST, horizon="10 d"), sample_people(QUICK, 8, 184)
     dataset = simulate_people(protocol, people)
     error = solution_error(dataset, protocol, people, count=8)
     assert len(error.sentinels) == 8

@@ -374,7 +374,8 @@ def test_the_whole_is_what_a_run_says() -> None:
     ],
 )
 def test_all_is_lost_with_either_of_two_links_in_series(name: str) -> None:
-    assert explained().effect("madrs", "24h").lost[name].mean < -0.05
+    # at the end: on the first day the window has had hardly any experience to work on
+    assert explained().effect("madrs", "end").lost[name].mean < -0.05
 
 
 def test_links_in_series_do_nothing_alone() -> None:

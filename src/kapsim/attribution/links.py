@@ -138,7 +138,7 @@ LINKS: tuple[Link, ...] = (
         "what a person expects, and being cared for, does not reach mood",
         (
             "mind.expectancy_rate", "mind.tau_expectancy", "mind.credence_", "mind.visit_share", "mind.care_share",
-            "mind.tau_care", "mood.weight.expectancy", "mood.weight.care", "mood.anxiety.expectancy",
+            "mind.tau_care", "mind.tau_ward", "mood.weight.expectancy", "mood.weight.care", "mood.anxiety.expectancy",
             "acute.dissociation.", "acute.tolerance.", "acute.r_potency", "acute.midazolam.",
         ),
     ),
