@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 import reference
-from kapsim import compiled_chain
+from kapsim import compiled_chain, solving
 from kapsim.concentrations import propagate
 from kapsim.course import build_course
 from kapsim.engine import compiled
@@ -35,7 +35,7 @@ from kapsim.protocol import Protocol, load_protocol
 from kapsim.report.summary import print_summary
 from kapsim.sentinels import SolutionError, sentinels, solution_error, some_of
 from kapsim.simulation import simulate, simulate_people
-from kapsim.solving import engine_in_use, integrate
+from kapsim.solving import engine_in_use, integrate, prepare
 from kapsim.streaming import Block, people_from, population_hours, stream_population
 from selection import some
 
@@ -404,6 +404,17 @@ doses:
 
 
 #: Whose synapses respond eight times as much as is usual.
+@pytest.mark.parametrize("together", [1, 40, 1000])
+def test_the_decay_of_a_state_hangs_not_on_which_are_moved_with_it(
+    together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = sample_people(None, 10, 0)
+    usual = prepare(people, STANDARD).known["decay"]
+    assert (usual > 0.0).any()
+    monkeypatch.setattr(solving, "MOVED_TOGETHER", together)
+    np.testing.assert_array_equal(prepare(people, STANDARD).known["decay"], usual)
+
+
 QUICK = Patient.model_validate({"schema_version": 1, "sensitivities": {"plasticity": 8}})
 
 

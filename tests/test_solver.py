@@ -70,6 +70,8 @@ therapy:
 - {kind: kap, duration: 90 min, relative: {place: in_session, offset: 0 h}}
 - {kind: kap, duration: 60 min, relative: {place: integration, offset: 24 h}}
 practice: {level: 0.05, from: 1 d, until: 1 wk}
+co_medication:
+- {drug: inpatient_care, from: 12 h, until: 4 d}
 """,
 }
 

@@ -34,6 +34,8 @@ Array = NDArray[np.float64]
 
 #: Share of a state's size, per hour, that it may move by at rest: what is left of rounding.
 STILL = 1e-6
+#: Moved states times people that the equations are given at once: more of either and memory, not calls, is what costs.
+MOVED_TOGETHER = 8192
 #: What solves the chain; both take the same steps, and agree to rounding.
 ENGINES = ("compiled", "jax")
 
@@ -200,14 +202,23 @@ def check_finite(states: Array, amounts: Array, course: Course) -> None:
 
 def resting_decay(model: Model, people: People, rest: Array) -> Array:
     """Return each state's own decay rate at rest, shape (states, patient), 1/h: what the integrator takes exactly."""
-    step = 1e-6 * np.maximum(np.abs(rest), 1.0)
-    # row 0 is rest, in row k + 1 state k is moved: one call for all, because equations broadcast
-    values = np.repeat(rest[:, None], len(rest) + 1, axis=1)
-    own = np.arange(len(rest))
-    values[own, own + 1] += step
-    found = flatten(model.rates(unflatten(values), unflatten(rest), people.traits, NO_DRUG, REST))
-    rates = np.stack([np.broadcast_to(rate, values.shape[1:]) for rate in found])
-    decay = (rates[:, 0] - rates[own, own + 1]) / step
+    home, count = unflatten(rest), len(rest)
+
+    def rates(values: Array) -> list[Array]:
+        found = flatten(model.rates(unflatten(values), home, people.traits, NO_DRUG, REST))
+        return [np.broadcast_to(rate, values.shape[1:]) for rate in found]
+
+    base, step, decay = rates(rest), 1e-6 * np.maximum(np.abs(rest), 1.0), np.empty_like(rest)
+    # equations broadcast: of few people all states are moved in one call, of many one after the other
+    together = max(1, MOVED_TOGETHER // people.size)
+    for start in range(0, count, together):
+        moved = range(start, min(start + together, count))
+        values = np.repeat(rest[:, None], len(moved), axis=1)
+        for row, k in enumerate(moved):
+            values[k, row] += step[k]
+        found = rates(values)
+        for row, k in enumerate(moved):
+            decay[k] = -(found[k][row] - base[k]) / step[k]
     # a rate far below the slowest process in the chain is finite-difference noise
     return np.where(decay > 1e-6, decay, 0.0)
 
